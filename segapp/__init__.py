@@ -1,0 +1,1 @@
+"""Cell segmentation of spatial transcriptomics."""
