@@ -1,0 +1,1 @@
+"""Labels: markers, watershed, components, expansion."""
