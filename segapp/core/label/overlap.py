@@ -1,0 +1,242 @@
+"""What labels share: pixels in common, areas, ids, which of them touch the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numba import njit
+from scipy import sparse
+
+from segapp.core.checks import check_labels, check_same_shape
+from segapp.core.types import InputError
+
+_SPARE_IDS = 1 << 20
+
+
+def overlaps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count the pixels that each label of `a` shares with each label of `b`.
+
+    Parameters
+    ----------
+    a, b : (H, W) integer arrays
+        Labels; 0 is background and takes no part.
+
+    Returns
+    -------
+    ids_a, ids_b : (N,) int32
+        Pairs of ids that share pixels, ordered by `ids_a`, then `ids_b`.
+    pixels : (N,) int64
+        Number of shared pixels of each pair, at least 1.
+
+    Raises
+    ------
+    InputError
+        When an array is not a label image or the shapes differ.
+
+    Notes
+    -----
+    Rows are read as runs of one pair, so the cost is one pass over the pixels and a sort of the runs.
+
+    Examples
+    --------
+    >>> a = np.array([[1, 1, 0], [1, 1, 9]])
+    >>> b = np.array([[0, 4, 4], [0, 4, 4]])
+    >>> [column.tolist() for column in overlaps(a, b)]
+    [[1, 9], [4, 4], [2, 1]]
+    """
+    a, b = check_labels(a, "a"), check_labels(b, "b")
+    check_same_shape({"a": a, "b": b})
+    run_a, run_b, length = _runs(a.ravel(), b.ravel())
+    if not len(run_a):
+        none = np.zeros(0, np.int32)
+        return none, none.copy(), np.zeros(0, np.int64)
+    rows, ids_a = _compressed(run_a)
+    columns, ids_b = _compressed(run_b)
+    shape = (int(rows.max()) + 1, int(columns.max()) + 1)
+    table = sparse.coo_array((length, (rows, columns)), shape=shape).tocsr()
+    table.sum_duplicates()
+    pairs = table.tocoo()
+    found_a = pairs.row.astype(np.int32) if ids_a is None else ids_a[pairs.row]
+    found_b = pairs.col.astype(np.int32) if ids_b is None else ids_b[pairs.col]
+    return found_a, found_b, pairs.data.astype(np.int64)
+
+
+def areas(labels: np.ndarray) -> np.ndarray:
+    """Return the area of every label, indexed by id.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Labels, 0 is background.
+
+    Returns
+    -------
+    (largest id + 1,) int64
+        Pixels a label; entry 0 is the background, ids that do not occur have 0.
+
+    Examples
+    --------
+    >>> areas(np.array([[0, 3], [3, 1]])).tolist()
+    [1, 1, 0, 2]
+    """
+    return np.bincount(check_labels(labels, "labels").ravel()).astype(np.int64, copy=False)
+
+
+def label_ids(labels: np.ndarray) -> np.ndarray:
+    """Return the ids that occur, in ascending order, without the background.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Labels, 0 is background.
+
+    Returns
+    -------
+    (N,) int32
+
+    Examples
+    --------
+    >>> label_ids(np.array([[0, 300], [7, 7]])).tolist()
+    [7, 300]
+    """
+    labels = check_labels(labels, "labels")
+    if int(labels.max()) > 4 * labels.size + _SPARE_IDS:
+        ids = np.unique(labels)
+    else:
+        ids = np.flatnonzero(_present(labels.ravel(), int(labels.max()) + 1)).astype(np.int32)
+    return ids[ids > 0]
+
+
+def contiguous(labels: np.ndarray) -> np.ndarray:
+    """Renumber labels 1 ... N in the order of their ids.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Labels, 0 is background.
+
+    Returns
+    -------
+    (H, W) int32
+        New array. Id ``i`` was ``label_ids(labels)[i - 1]``.
+
+    Examples
+    --------
+    >>> contiguous(np.array([[0, 300], [7, 7]], dtype=np.uint16)).tolist()
+    [[0, 2], [1, 1]]
+    """
+    labels = check_labels(labels, "labels")
+    ids = label_ids(labels)
+    if int(labels.max()) > 4 * labels.size + _SPARE_IDS:
+        return np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0).astype(np.int32)
+    table = np.zeros(int(labels.max()) + 1, np.int32)
+    table[ids] = np.arange(1, len(ids) + 1, dtype=np.int32)
+    return np.take(table, labels)
+
+
+def touches_border(labels: np.ndarray) -> np.ndarray:
+    """Return the ids of the labels with a pixel in the outermost row or column.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Labels, 0 is background.
+
+    Returns
+    -------
+    (N,) int32
+        Ids in ascending order.
+
+    Examples
+    --------
+    >>> touches_border(np.pad(np.array([[5, 6], [0, 6]]), ((0, 1), (1, 1)))).tolist()
+    [5, 6]
+    """
+    labels = check_labels(labels, "labels")
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    return edge[edge > 0]
+
+
+def replace_labels(labels: np.ndarray, mapping: Mapping[int, int]) -> np.ndarray:
+    """Replace ids: ``{from: to}``; ids that are not named stay as they are.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Labels of any integer dtype, 0 is background.
+    mapping : mapping of int to int
+        New id of each id to replace; 0 removes a label, one new id for several merges them.
+
+    Returns
+    -------
+    (H, W) int32
+        New array, wide enough for every new id whatever the dtype that came in. All ids are replaced at once, so
+        ``{1: 2, 2: 1}`` swaps.
+
+    Raises
+    ------
+    InputError
+        When `labels` is not a label image or an id of the mapping is negative or too large.
+
+    Examples
+    --------
+    >>> replace_labels(np.array([[0, 1], [2, 3]], dtype=np.uint8), {1: 300, 3: 0}).tolist()
+    [[0, 300], [2, 0]]
+    """
+    labels = check_labels(labels, "labels")
+    top = np.iinfo(np.int32).max
+    wrong = [pair for pair in mapping.items() if not all(0 <= int(i) <= top and int(i) == i for i in pair)]
+    if wrong:
+        raise InputError(
+            f"the mapping {wrong[0][0]}: {wrong[0][1]} cannot be used; ids are whole numbers of 0 or more."
+        )
+    ids = np.unique(labels)
+    new = np.array([int(mapping.get(int(i), int(i))) for i in ids], dtype=np.int32)
+    return new[np.searchsorted(ids, labels)]
+
+
+def warm() -> None:
+    """Compile the kernels on tiny inputs."""
+    tiny = np.ones((2, 2), np.int32)
+    overlaps(tiny, tiny)
+    label_ids(tiny)
+
+
+def _compressed(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    # a table is as long as the largest id: huge ids with gaps are compressed first
+    if int(ids.max()) <= 4 * len(ids) + _SPARE_IDS:
+        return ids, None
+    unique, index = np.unique(ids, return_inverse=True)
+    return index, unique
+
+
+@njit(cache=True, nogil=True)
+def _runs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n = 0
+    before_a, before_b = np.int32(0), np.int32(0)
+    for i in range(a.size):
+        if a[i] != before_a or b[i] != before_b:
+            before_a, before_b = a[i], b[i]
+            if before_a > 0 and before_b > 0:
+                n += 1
+    run_a, run_b, length = np.empty(n, np.int32), np.empty(n, np.int32), np.zeros(n, np.int64)
+    n = -1
+    before_a, before_b = np.int32(0), np.int32(0)
+    for i in range(a.size):
+        if a[i] != before_a or b[i] != before_b:
+            before_a, before_b = a[i], b[i]
+            if before_a > 0 and before_b > 0:
+                n += 1
+                run_a[n], run_b[n] = before_a, before_b
+        if before_a > 0 and before_b > 0:
+            length[n] += 1
+    return run_a, run_b, length
+
+
+@njit(cache=True, nogil=True)
+def _present(labels: np.ndarray, n: int) -> np.ndarray:
+    present = np.zeros(n, np.bool_)
+    for label in labels:
+        present[label] = True
+    return present
