@@ -309,5 +309,3 @@ def _sentence(kind: type[Params], error: Any) -> str:
             needed += " or " + ", ".join(item.words)
         return f"{name}={given} cannot be used: it must be {needed}"
     return f"{name}={given} cannot be used: {error['msg']}"
-
-

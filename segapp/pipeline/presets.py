@@ -1,0 +1,117 @@
+"""Named starting points: which sources nuclei and cells come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segapp.core.params import Params
+from segapp.core.types import InputError
+from segapp.pipeline.recipe import replace_params
+from segapp.pipeline.stage import Pipeline
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of parameters over the defaults.
+
+    Parameters
+    ----------
+    name, title, doc : str
+        Public name, heading, what it does and when to choose it.
+    needs_stain : bool
+        Whether it works only with a stain.
+    patches : mapping of str to mapping
+        Stage name -> values that differ from the defaults.
+    """
+
+    name: str
+    title: str
+    doc: str
+    needs_stain: bool
+    patches: Mapping[str, Mapping[str, Any]]
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "stain+rna",
+            "Stain and RNA",
+            "Nuclei from the stain; cells from total RNA within density bins, each grown from its nucleus.",
+            True,
+            {
+                "align": {"mode": "affine"},
+                "density": {"method": "ward"},
+                "nuclei": {"source": "watershed"},
+                "cell_score": {"certain": "nuclei"},
+                "cells": {"method": "components", "region": "rna"},
+            },
+        ),
+        Preset(
+            "stain",
+            "Stain only",
+            "Nuclei from the stain; cells by expanding them within the stain's cytoplasm.",
+            True,
+            {
+                "align": {"mode": "affine"},
+                "nuclei": {"source": "watershed"},
+                "cells": {"method": "expand", "region": "stain"},
+            },
+        ),
+        Preset(
+            "rna-nuclear",
+            "Nuclear RNA",
+            "Nuclei from unspliced RNA or nuclear genes; no cells beyond them. Works on sparse RNA, without a stain.",
+            False,
+            {"nuclei": {"source": "rna"}, "cells": {"method": "nuclei"}},
+        ),
+        Preset(
+            "rna-two-pass",
+            "Nuclear RNA, then total RNA",
+            "Nuclei from unspliced RNA or nuclear genes; cells from total RNA, each grown from its nucleus.",
+            False,
+            {
+                "nuclei": {"source": "rna"},
+                "cell_score": {"certain": "nuclei"},
+                "cells": {"method": "components", "region": "rna"},
+            },
+        ),
+        Preset(
+            "rna-total",
+            "Total RNA",
+            "Cells from total RNA alone. Touching cells merge: total RNA shows where cells are, rarely where one ends.",
+            False,
+            {
+                "density": {"method": "ward"},
+                "nuclei": {"source": "off"},
+                "cell_score": {"certain": "off"},
+                "cells": {"method": "components", "region": "rna"},
+            },
+        ),
+    )
+}
+
+
+def preset_params(name: str, pipeline: Pipeline) -> dict[str, Params]:
+    """Return the parameters of every stage under a preset.
+
+    Raises
+    ------
+    InputError
+        When there is no such preset; the sentence names those that exist.
+    """
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name}; choose one of {', '.join(PRESETS)}")
+    params = pipeline.defaults()
+    for stage, values in PRESETS[name].patches.items():
+        params[stage] = replace_params(pipeline[stage].declared, values)
+    return params
+
+
+def default_preset(has_stain: bool, has_unspliced: bool) -> str:
+    """Return the preset that suits what is loaded."""
+    if has_stain:
+        return "stain+rna"
+    return "rna-two-pass" if has_unspliced else "rna-total"

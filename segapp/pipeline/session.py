@@ -1,0 +1,337 @@
+"""What is loaded, what is chosen, what is fresh: the one object behind the app, the command line and the library."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from psygnal import Signal, SignalGroup
+
+from segapp.core.params import Params, patch
+from segapp.core.types import Cancelled, InputError, SegappError, StainFile, Tick, Transcripts, no_tick
+from segapp.pipeline.compute import Snapshot, compute
+from segapp.pipeline.presets import default_preset, preset_params
+from segapp.pipeline.recipe import Recipe, params_from
+from segapp.pipeline.runner import Runner
+from segapp.pipeline.stage import Pipeline
+from segapp.pipeline.store import Store
+
+log = logging.getLogger(__name__)
+
+State = Literal["blocked", "stale", "running", "fresh", "failed", "off"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """State of one stage: blocked, stale, running, fresh, failed or off, with the reason in words."""
+
+    state: State
+    reason: str = ""
+    seconds: float | None = None
+
+
+class Events(SignalGroup):
+    """What a session tells: names of stages, in the order things happen."""
+
+    loaded = Signal()
+    changed = Signal(str)
+    started = Signal(str)
+    progress = Signal(str, int, int)
+    finished = Signal(str, float)
+    failed = Signal(str, str)
+    idle = Signal()
+
+
+class Session:
+    """Inputs, parameters and results of one segmentation.
+
+    Parameters
+    ----------
+    executor : {"sync", "thread"}
+        Where `request` runs: in the calling thread, or in a worker where the latest request wins.
+    post : function, optional
+        Takes a function and calls it on the thread that may touch widgets; events are emitted through it.
+    store : Store, optional
+        Where results are kept; a new one by default.
+    pipeline : Pipeline, optional
+        The stages; the product's own by default.
+
+    Examples
+    --------
+    >>> session = Session()
+    >>> session.params["nuclei_mask"].mk
+    5
+    >>> session.set("nuclei_mask", mk=7)
+    >>> session.status("nuclei_mask").state
+    'blocked'
+    """
+
+    def __init__(
+        self,
+        executor: Literal["sync", "thread"] = "sync",
+        *,
+        post: Callable[[Callable[[], None]], None] | None = None,
+        store: Store | None = None,
+        pipeline: Pipeline | None = None,
+    ) -> None:
+        if pipeline is None:
+            from segapp.pipeline.stages import PIPELINE
+
+            pipeline = PIPELINE
+        self.pipeline = pipeline
+        self.store = store if store is not None else Store()
+        self.runner = Runner(executor)
+        self.events = Events()
+        self.post = post if post is not None else _call
+        self.inputs: dict[str, Any] = {}
+        self.params: dict[str, Params] = pipeline.defaults()
+        self.preset = ""
+        self.name = ""
+        self._running: str | None = None
+        self._failures: dict[str, str] = {}
+        self._computing = threading.RLock()
+        self._snapshot: Snapshot | None = None
+
+    # inputs and parameters
+
+    def load(self, transcripts: Transcripts, stain: StainFile | None = None, *, name: str = "") -> None:
+        """Take new inputs; a preset that suits them is chosen when none was chosen before."""
+        self.runner.cancel()
+        self.inputs = {"transcripts": transcripts} | ({"stain_file": stain} if stain is not None else {})
+        self.name = name
+        self._failures.clear()
+        self._snapshot = None
+        if not self.preset:
+            self.use_preset(default_preset(stain is not None, "unspliced" in transcripts.counts))
+        self._emit("loaded")
+
+    def set(self, stage: str, **changes: Any) -> None:
+        """Change parameters of one stage, as one patch, the method first.
+
+        Raises
+        ------
+        InputError
+            When the stage, a parameter or a value does not exist or fit; nothing is changed then.
+        """
+        self.set_many({stage: changes})
+
+    def set_many(self, patches: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change parameters of several stages at once: all of them, or none where one does not fit."""
+        made: dict[str, Params] = {}
+        problems = []
+        for stage, changes in patches.items():
+            if stage not in self.pipeline:
+                problems.append(f"there is no stage {stage}; the stages are {', '.join(self.pipeline.by_name)}")
+                continue
+            try:
+                made[stage] = patch(self.pipeline[stage].declared, self.params[stage], changes)
+            except InputError as error:
+                problems.append(f"{stage}: {error}")
+        if problems:
+            raise InputError("; ".join(problems))
+        self._replace(made)
+
+    def use_preset(self, name: str) -> None:
+        """Set every parameter to a preset's value."""
+        params = preset_params(name, self.pipeline)
+        self.preset = name
+        self._replace(params)
+
+    def load_recipe(self, recipe: Recipe) -> None:
+        """Set every parameter to a recipe's value."""
+        params = params_from(self.pipeline, recipe)
+        self.preset = recipe.preset or "recipe"
+        self._replace(params)
+
+    def recipe(self) -> Recipe:
+        """Return what makes the result repeatable; frame and statistics are in it once they are known."""
+        from segapp import __version__
+
+        frame = self.peek("frame")
+        return Recipe(
+            params={name: params.to_json() for name, params in self.params.items()},
+            preset=self.preset,
+            frame={}
+            if frame is None
+            else {name: getattr(frame, name) for name in ("x0", "y0", "height", "width", "um_per_px")},
+            inputs={name: {"digest": value.digest} for name, value in self.inputs.items()},
+            statistics=self._statistics(),
+            version=__version__,
+        )
+
+    # results
+
+    def snapshot(self) -> Snapshot:
+        """Return inputs and parameters as they are now."""
+        if self._snapshot is None:
+            self._snapshot = Snapshot(self.pipeline, dict(self.inputs), dict(self.params))
+        return self._snapshot
+
+    def get(self, artefact: str, tick: Tick = no_tick) -> Any:
+        """Return one artefact, computing in this thread what is not there yet.
+
+        Raises
+        ------
+        InputError
+            When no stage gives such an artefact.
+        SegappError
+            What the user can mend, from the stage where it arose.
+        """
+        return self.get_many((artefact,), tick)[artefact]
+
+    def get_many(self, artefacts: Iterable[str], tick: Tick = no_tick) -> dict[str, Any]:
+        """Return several artefacts by name; see `get`."""
+        targets = tuple(artefacts)
+        for name in targets:
+            if name not in self.pipeline.giver and name not in self.pipeline.inputs:
+                raise InputError(f"there is no artefact {name}; there are {', '.join(self.pipeline.giver)}")
+        with self._computing:
+            return compute(self.snapshot(), self.store, targets, self._listener(), tick)
+
+    def peek(self, artefact: str) -> Any:
+        """Return an artefact when it is there for the parameters of now, else None."""
+        if artefact in self.pipeline.inputs:
+            return self.inputs.get(artefact)
+        entry = self.store.get(self.snapshot().key(self.pipeline.giver[artefact]))
+        return None if entry is None else entry.values[artefact]
+
+    def request(self, artefacts: Iterable[str]) -> None:
+        """Compute artefacts in the worker; a running request is cancelled, events tell what becomes of this one.
+
+        The artefacts are made in the given order, so that what is shown first can be asked for first.
+        """
+        targets = tuple(artefacts)
+        snapshot = self.snapshot()
+
+        def job(tick: Tick) -> None:
+            listener = self._listener()
+            with self._computing:
+                try:
+                    for target in targets:
+                        compute(snapshot, self.store, (target,), listener, tick)
+                except SegappError as error:
+                    log.info("stopped: %s", error)
+                except Cancelled:
+                    raise
+                except Exception:
+                    log.exception("a stage failed")
+                finally:
+                    self._running = None
+            self._emit("idle")
+
+        self.runner.submit(job)
+
+    def cancel(self) -> None:
+        """Stop the running request at its next tick."""
+        self.runner.cancel()
+        self._running = None
+        self._emit("idle")
+
+    def close(self) -> None:
+        """Cancel and end the worker."""
+        self.runner.close()
+
+    # what is known of the stages
+
+    def status(self, stage: str, targets: tuple[str, ...] = ("table",)) -> Status:
+        """Return the state of one stage; see `statuses`."""
+        return self.statuses(targets)[stage]
+
+    def statuses(self, targets: tuple[str, ...] = ("table",)) -> dict[str, Status]:
+        """Return the state of every stage; a stage that `targets` do not depend on is off."""
+        snapshot = self.snapshot()
+        used = {stage.name for stage in self.pipeline.closure(targets, snapshot.choice)}
+        found: dict[str, Status] = {}
+        for stage in self.pipeline:
+            key = snapshot.key(stage)
+            entry = self.store.get(key)
+            if stage.name not in used:
+                found[stage.name] = Status("off", "The present choices do not use it.")
+            elif self._running == stage.name:
+                found[stage.name] = Status("running")
+            elif entry is not None:
+                found[stage.name] = Status("fresh", seconds=entry.seconds)
+            elif key in self._failures:
+                found[stage.name] = Status("failed", self._failures[key])
+            elif (reason := snapshot.blocker(stage)) is not None:
+                found[stage.name] = Status("blocked", reason)
+            else:
+                found[stage.name] = Status("stale", self._waits_for(snapshot, stage.name))
+        return found
+
+    def __repr__(self) -> str:
+        lines = [f"Session({self.name or 'nothing loaded'}, preset {self.preset or 'none'})"]
+        for name, status in self.statuses().items():
+            seconds = "" if status.seconds is None else f"{status.seconds:8.2f} s"
+            lines.append(f"  {name:<17} {status.state:<8} {seconds:>10}  {status.reason}".rstrip())
+        return "\n".join(lines)
+
+    # inside
+
+    def _waits_for(self, snapshot: Snapshot, name: str) -> str:
+        stage = self.pipeline[name]
+        for step in self.pipeline.closure(stage.gives[:1], snapshot.choice):
+            if step.name != name and snapshot.key(step) in self._failures:
+                return f"Waits for {step.title}, which failed."
+        return ""
+
+    def _statistics(self) -> dict[str, Any]:
+        snapshot = self.snapshot()
+        found = {}
+        for stage in self.pipeline:
+            if stage.fit is None:
+                continue
+            entry = self.store.get(snapshot.key(stage, "fit"))
+            value = None if entry is None else entry.values["statistics"]
+            if hasattr(value, "statistics"):
+                found[stage.name] = {"key": snapshot.key(stage, "fit"), "values": value.statistics}
+        return found
+
+    def _replace(self, made: Mapping[str, Params]) -> None:
+        changed = [name for name, params in made.items() if self.params[name] != params]
+        self.params = {**self.params, **made}
+        self._snapshot = None
+        for name in changed:
+            self._emit("changed", name)
+
+    def _listener(self) -> _Listener:
+        return _Listener(self)
+
+    def _emit(self, signal: str, *values: Any) -> None:
+        self.post(lambda: getattr(self.events, signal).emit(*values))
+
+
+@dataclass
+class _Listener:
+    """Writes what happens into a session and tells it on."""
+
+    session: Session
+    last: dict[str, int] = field(default_factory=dict)
+
+    def started(self, stage: str) -> None:
+        self.session._running = stage
+        self.session._emit("started", stage)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        # at most a hundred messages a stage: the page can take no more than ten a second
+        percent = 100 * done // total if total else 0
+        if self.last.get(stage) != percent:
+            self.last[stage] = percent
+            self.session._emit("progress", stage, done, total)
+
+    def finished(self, stage: str, seconds: float) -> None:
+        self.session._running = None
+        self.session._emit("finished", stage, seconds)
+
+    def failed(self, stage: str, key: str, error: Exception) -> None:
+        sentence = str(error) if isinstance(error, SegappError) else f"{type(error).__name__}: {error}"
+        self.session._failures[key] = sentence
+        self.session._running = None
+        self.session._emit("failed", stage, sentence)
+
+
+def _call(function: Callable[[], None]) -> None:
+    function()

@@ -1,0 +1,169 @@
+"""What each stage runs: core functions behind one calling convention, ``step(params, tick, **needs)``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from segapp.core import align, density, edits, engines, frame, rna, score
+from segapp.core import stain as stain_core
+from segapp.core.label import cells, nuclei_rna, select, watershed
+from segapp.core.types import Grid, ScoreInfo, StainFile, Tick, Transcripts, Unavailable
+
+
+def place_stain(
+    params: frame.StainParams, tick: Tick, transcripts: Transcripts, stain_file: StainFile | None = None
+) -> tuple[np.ndarray | None, Grid]:
+    """Stain file -> one channel, upright, and the extent of the frame."""
+    return frame.place_stain(stain_file, transcripts, 1.0, params)
+
+
+def count_rna(
+    params: rna.RnaParams, tick: Tick, transcripts: Transcripts, extent: Grid
+) -> tuple[np.ndarray | None, np.ndarray, str, Grid]:
+    """Transcripts -> nuclear counts, total counts, where the nuclear ones come from, the frame with its pixel size."""
+    grid = dataclasses.replace(extent, um_per_px=rna.pixel_size(transcripts, params))
+    return (*rna.rna_layers(transcripts, grid, params), grid)
+
+
+def align_stain(
+    params: Any, tick: Tick, stain_raw: np.ndarray, nuclear: np.ndarray | None = None, total: np.ndarray | None = None
+) -> tuple[np.ndarray, Any]:
+    """Stain and counts -> stain in the frame of the counts; total counts stand in where no nuclear ones are known."""
+    fixed = nuclear if nuclear is not None else total
+    return align.align_stain(stain_raw, fixed, params, tick)
+
+
+def mask_nuclei(params: stain_core.NucleiMaskParams, tick: Tick, stain: np.ndarray) -> tuple[np.ndarray]:
+    """Stain -> mask of nuclei."""
+    return (stain_core.mask_nuclei(stain, params),)
+
+
+def label_stain_nuclei(params: Any, tick: Tick, stain: np.ndarray, nuclei_mask: np.ndarray) -> tuple[np.ndarray]:
+    """Stain and mask -> nuclei."""
+    return (watershed.label_nuclei(stain, nuclei_mask, params, tick),)
+
+
+def predict_nuclei(params: engines.NetworkParams, tick: Tick, stain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stain -> nuclei and scores by a network."""
+    return engines.predict_nuclei(stain, params, tick)
+
+
+def bin_density(params: Any, tick: Tick, total: np.ndarray) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """Total counts -> density bins; None when they are off."""
+    if params.method == "off":
+        return None, {}
+    return density.segment_density(total, params, tick)
+
+
+def fit_nuclei_score(params: Any, tick: Tick, nuclear: np.ndarray | None, nuclear_source: str) -> ScoreInfo:
+    """Nuclear counts -> the numbers of the scoring method."""
+    return score.fit_score(_nuclear(nuclear, nuclear_source), None, params, tick)
+
+
+def score_nuclei(
+    params: Any, tick: Tick, nuclear: np.ndarray | None, nuclear_source: str, statistics: ScoreInfo
+) -> tuple[np.ndarray, ScoreInfo]:
+    """Nuclear counts -> probability of a nucleus at each pixel."""
+    counts = _nuclear(nuclear, nuclear_source)
+    return score.apply_score(counts, None, None, params, statistics, tick), statistics
+
+
+def mask_rna_nuclei(
+    params: score.ScoreMaskParams, tick: Tick, nuclei_scores: np.ndarray, nuclei_score_info: ScoreInfo
+) -> tuple[np.ndarray, float]:
+    """Scores -> mask of nuclei and the threshold that was used."""
+    return score.mask_scores(nuclei_scores, nuclei_score_info, None, params)
+
+
+def label_rna_nuclei(
+    params: Any, tick: Tick, nuclear: np.ndarray | None, nuclei_scores: np.ndarray, rna_nuclei_mask: np.ndarray
+) -> tuple[np.ndarray]:
+    """Nuclear counts, scores and mask -> nuclei."""
+    return (nuclei_rna.label_nuclei_rna(_nuclear(nuclear, ""), nuclei_scores, rna_nuclei_mask, params, tick),)
+
+
+def select_nuclei(
+    params: select.NucleiParams,
+    tick: Tick,
+    watershed_nuclei: np.ndarray | None = None,
+    network_nuclei: np.ndarray | None = None,
+    rna_nuclei: np.ndarray | None = None,
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """The chosen source -> nuclei, and which source each came from; None when nuclei are off."""
+    if params.source == "off":
+        return None, np.zeros(1, np.uint8)
+    return select.select_nuclei(watershed_nuclei, network_nuclei, rna_nuclei, params)
+
+
+def fit_cell_score(params: Any, tick: Tick, total: np.ndarray, bins: np.ndarray | None) -> ScoreInfo:
+    """Total counts and density bins -> the numbers of the scoring method."""
+    return score.fit_score(total, bins, params, tick)
+
+
+def score_cells(
+    params: Any,
+    tick: Tick,
+    total: np.ndarray,
+    bins: np.ndarray | None,
+    statistics: ScoreInfo,
+    selected_nuclei: np.ndarray | None = None,
+) -> tuple[np.ndarray, ScoreInfo]:
+    """Total counts -> probability of a cell at each pixel; nuclei are certain where they are asked to be."""
+    return score.apply_score(total, bins, _certain(selected_nuclei), params, statistics, tick), statistics
+
+
+def mask_cell_scores(
+    params: score.ScoreMaskParams,
+    tick: Tick,
+    cell_scores: np.ndarray,
+    cell_score_info: ScoreInfo,
+    selected_nuclei: np.ndarray | None = None,
+) -> tuple[np.ndarray, float]:
+    """Scores -> mask of cells and the threshold that was used."""
+    return score.mask_scores(cell_scores, cell_score_info, _certain(selected_nuclei), params)
+
+
+def mask_cytoplasm(params: stain_core.CytoplasmParams, tick: Tick, stain: np.ndarray) -> tuple[np.ndarray]:
+    """Stain -> mask of nuclei and cytoplasm."""
+    return (stain_core.mask_cells(stain, params),)
+
+
+def label_cells(
+    params: Any,
+    tick: Tick,
+    total: np.ndarray,
+    selected_nuclei: np.ndarray | None = None,
+    cell_mask: np.ndarray | None = None,
+    cytoplasm_mask: np.ndarray | None = None,
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Nuclei and masks -> cells; a cell keeps the id of its nucleus."""
+    region = cells.join_regions(cell_mask, cytoplasm_mask)
+    made = cells.label_cells(selected_nuclei, region, total, params, tick)
+    return made.labels, dict(made.unassigned)
+
+
+def apply_edits(
+    params: edits.EditsParams, tick: Tick, cell_labels: np.ndarray, selected_nuclei: np.ndarray | None = None
+) -> tuple[np.ndarray | None, np.ndarray, tuple[str, ...]]:
+    """Replay the edits on nuclei and cells; what no longer applies is listed."""
+    return edits.apply_edits(selected_nuclei, cell_labels, params)
+
+
+def apply_limits(
+    params: edits.LimitsParams, tick: Tick, edited_nuclei: np.ndarray | None, edited_cells: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """Keep cells within the area limits; the others become ghosts, their nuclei are dropped with them."""
+    return edits.keep_within_limits(edited_nuclei, edited_cells, params)
+
+
+def _certain(nuclei: np.ndarray | None) -> np.ndarray | None:
+    return None if nuclei is None else nuclei > 0
+
+
+def _nuclear(nuclear: np.ndarray | None, source: str) -> np.ndarray:
+    if nuclear is None:
+        raise Unavailable(source or "there are no nuclear counts: choose rna.nuclear or rna.genes")
+    return nuclear
