@@ -1,0 +1,242 @@
+"""UMI records in their canonical form: sorted by (y, x, gene), duplicates summed, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numba import njit
+
+from segapp.core.types import InputError, Transcripts
+
+_DIGIT = 16
+_UINT32_MAX = np.iinfo(np.uint32).max
+
+
+def make_transcripts(
+    x: np.ndarray,
+    y: np.ndarray,
+    gene: np.ndarray,
+    counts: Mapping[str, np.ndarray],
+    genes: Sequence[str],
+    *,
+    header: Mapping[str, str] | None = None,
+    cell_id: np.ndarray | None = None,
+) -> Transcripts:
+    """Bring UMI records into the canonical form.
+
+    Parameters
+    ----------
+    x, y : (N,) integer
+        Input coordinates.
+    gene : (N,) integer
+        Index into `genes`.
+    counts : mapping of str to (N,) integer
+        UMIs by layer, not negative; ``"total"`` is needed.
+    genes : sequence of str
+        Gene names. Names that occur twice become one gene.
+    header : mapping of str to str, optional
+        The ``#`` lines.
+    cell_id : (N,) integer, optional
+        Cell ids that came with the records, 0 where there is none.
+
+    Returns
+    -------
+    Transcripts
+        One record a (gene, x, y), whatever the order and the duplication of the input. `genes` is sorted by name
+        and holds those that occur.
+
+    Raises
+    ------
+    InputError
+        If there is no record, or a sum exceeds 4,294,967,295.
+
+    Notes
+    -----
+    Records are sorted by (y, x, gene), because that is the order in which images are stored: rasterising writes
+    and counting reads one row of pixels after the other (a gene-major order jumps over the whole chip for every
+    gene, and misses the cache at every record), and the rows of a window are one slice, found by bisection.
+    The sort is a radix sort by 16-bit digits, linear in the number of records.
+    Where duplicated records disagree about the cell, the highest cell id is kept: a rule that does not depend on
+    the order of the file.
+
+    Examples
+    --------
+    >>> t = make_transcripts([5, 4, 5], [1, 1, 1], [1, 0, 1], {"total": [2, 3, 70000]}, ["b", "a"])
+    >>> t.genes, t.x.tolist(), t.gene.tolist(), t.counts["total"].tolist()
+    (('a', 'b'), [4, 5], [1, 0], [3, 70002])
+    """
+    if not len(x):
+        raise InputError("There is no UMI record in this input; a segmentation needs at least one.")
+    x, y, gene = (_as_type(v, np.int32, name) for name, v in (("x", x), ("y", y), ("gene", gene)))
+    columns = {name: _as_type(v, np.uint32, name) for name, v in counts.items()}
+    if cell_id is not None:
+        cell_id = _as_type(cell_id, np.uint32, "cell_id")
+
+    names, rank = _rank_genes(gene, genes)
+    gene = rank[gene]
+    if not _is_sorted(y, x, gene):
+        order = _order(y, x, gene)
+        # Each column is replaced as it is sorted: only one old and one new column are in memory at a time.
+        x = x[order]
+        y = y[order]
+        gene = gene[order]
+        for name in columns:
+            columns[name] = columns[name][order]
+        if cell_id is not None:
+            cell_id = cell_id[order]
+        del order
+
+    starts = _run_starts(y, x, gene)
+    if len(starts) < len(x):
+        for name, column in columns.items():
+            sums = np.add.reduceat(column, starts, dtype=np.uint64)
+            if sums.max() > _UINT32_MAX:
+                raise InputError(
+                    f"One gene has {int(sums.max()):,} UMIs ({name}) at one position, more than the "
+                    f"{_UINT32_MAX:,} that a count can hold; check the count column of the input."
+                )
+            columns[name] = sums.astype(np.uint32)
+        if cell_id is not None:
+            cell_id = np.maximum.reduceat(cell_id, starts)
+        x, y, gene = x[starts], y[starts], gene[starts]
+
+    kept = dict(header or {})
+    x, y, gene = _read_only(x), _read_only(y), _read_only(gene)
+    columns = {name: _read_only(v) for name, v in columns.items()}
+    cell_id = None if cell_id is None else _read_only(cell_id)
+    return Transcripts(
+        x=x,
+        y=y,
+        gene=gene,
+        counts=columns,
+        genes=names,
+        header=kept,
+        cell_id=cell_id,
+        digest=_digest(x, y, gene, columns, names, kept, cell_id),
+    )
+
+
+def _as_type(values: np.ndarray, dtype: type, name: str) -> np.ndarray:
+    """`values` as a contiguous array of `dtype`; refuse what does not fit, so that nothing wraps."""
+    values = np.asarray(values)
+    if values.dtype == dtype:
+        return np.ascontiguousarray(values)
+    low, high = values.min(), values.max()
+    limits = np.iinfo(dtype)
+    if not (low >= limits.min and high <= limits.max):
+        raise InputError(
+            f"`{name}` runs from {low} to {high}, but {limits.min:,} to {limits.max:,} is what can be held; "
+            "check this column of the input."
+        )
+    result = np.ascontiguousarray(values, dtype=dtype)
+    if not np.issubdtype(values.dtype, np.integer) and not np.array_equal(result, values):
+        raise InputError(f"`{name}` holds fractions, but whole numbers are needed; pass raw counts and positions.")
+    return result
+
+
+def _read_only(values: np.ndarray) -> np.ndarray:
+    """A view that cannot be written; the array of the caller stays as it was."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _rank_genes(gene: np.ndarray, genes: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Sorted names of the genes that occur, and the table from the old codes to the new ones."""
+    if gene.min() < 0 or gene.max() >= len(genes):
+        raise InputError(f"A gene code lies outside 0 ... {len(genes) - 1}; codes index the {len(genes)} gene names.")
+    used = np.flatnonzero(np.bincount(gene, minlength=len(genes))).tolist()
+    names = sorted({genes[i] for i in used})
+    place = {name: i for i, name in enumerate(names)}
+    rank = np.zeros(len(genes), dtype=np.int32)
+    rank[used] = [place[genes[i]] for i in used]
+    return tuple(names), rank
+
+
+def _digest(
+    x: np.ndarray,
+    y: np.ndarray,
+    gene: np.ndarray,
+    counts: Mapping[str, np.ndarray],
+    genes: Sequence[str],
+    header: Mapping[str, str],
+    cell_id: np.ndarray | None,
+) -> str:
+    """blake2b of names, header and columns; little-endian, so that it is the same on every machine."""
+    state = hashlib.blake2b(digest_size=16)
+    state.update(repr((tuple(genes), sorted(header.items()), sorted(counts), cell_id is not None)).encode())
+    columns = [x, y, gene, *(counts[name] for name in sorted(counts))]
+    if cell_id is not None:
+        columns.append(cell_id)
+    for column in columns:
+        state.update(column.astype(column.dtype.newbyteorder("<"), copy=False).data.cast("B"))
+    return state.hexdigest()
+
+
+def _order(y: np.ndarray, x: np.ndarray, gene: np.ndarray) -> np.ndarray:
+    """Stable permutation that sorts by (y, x, gene): least significant key first, 16 bits a pass."""
+    n = len(x)
+    # 32-bit positions halve the memory of the sort; a longer table needs 64 bits.
+    order = np.arange(n, dtype=np.uint32 if n <= _UINT32_MAX else np.int64)
+    spare = np.empty_like(order)
+    for key in (gene, x, y):
+        low = int(key.min())
+        span = int(key.max()) - low
+        shift = 0
+        while span >> shift:
+            _radix_pass(key, low, shift, order, spare)
+            order, spare = spare, order
+            shift += _DIGIT
+    return order
+
+
+@njit(cache=True, nogil=True)
+def _radix_pass(key: np.ndarray, low: int, shift: int, order: np.ndarray, out: np.ndarray) -> None:
+    starts = np.zeros((1 << 16) + 1, dtype=np.int64)
+    for i in range(key.shape[0]):
+        starts[(((np.int64(key[i]) - low) >> shift) & 0xFFFF) + 1] += 1
+    for d in range(1 << 16):
+        starts[d + 1] += starts[d]
+    for i in range(order.shape[0]):
+        row = order[i]
+        digit = ((np.int64(key[row]) - low) >> shift) & 0xFFFF
+        out[starts[digit]] = row
+        starts[digit] += 1
+
+
+@njit(cache=True, nogil=True)
+def _is_sorted(y: np.ndarray, x: np.ndarray, gene: np.ndarray) -> bool:
+    for i in range(1, y.shape[0]):
+        if y[i] != y[i - 1]:
+            if y[i] < y[i - 1]:
+                return False
+        elif x[i] != x[i - 1]:
+            if x[i] < x[i - 1]:
+                return False
+        elif gene[i] < gene[i - 1]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _run_starts(y: np.ndarray, x: np.ndarray, gene: np.ndarray) -> np.ndarray:
+    """Index of the first record of every run of equal (y, x, gene)."""
+    n = y.shape[0]
+    count = 1
+    for i in range(1, n):
+        if y[i] != y[i - 1] or x[i] != x[i - 1] or gene[i] != gene[i - 1]:
+            count += 1
+    starts = np.zeros(count, dtype=np.int64)
+    k = 1
+    for i in range(1, n):
+        if y[i] != y[i - 1] or x[i] != x[i - 1] or gene[i] != gene[i - 1]:
+            starts[k] = i
+            k += 1
+    return starts
+
+
+def warm() -> None:
+    """Compile the kernels on a tiny input."""
+    make_transcripts(np.array([1, 0]), np.array([0, 0]), np.array([0, 0]), {"total": np.array([1, 1])}, ["a"])

@@ -1,0 +1,165 @@
+"""Outputs appear whole or not at all: write beside the target under a temporary name, then rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segapp.core.types import InputError
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write. Its folder is created when missing. An existing file is replaced in one step.
+
+    Yields
+    ------
+    Path
+        A hidden sibling of `path` with the same suffixes. It is removed when the block fails.
+
+    Raises
+    ------
+    InputError
+        If `path` is a folder, or lies below a regular file, or its folder may not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_file(folder / "a.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> [p.name for p in folder.iterdir()], (folder / "a.txt").read_text()
+    (['a.txt'], 'whole')
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, so no file can be written under that name; give a file name.")
+    made = _make_folders(path.parent)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    done = False
+    try:
+        yield temporary
+        os.replace(temporary, path)
+        done = True
+    finally:
+        if not done:
+            temporary.unlink(missing_ok=True)
+            _remove_folders(made)
+
+
+@contextmanager
+def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; its content becomes `path` when the block ends without an error.
+
+    A folder that exists already keeps its other files: each new file replaces its namesake by one rename, after
+    every file has been written whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to fill.
+    owned : iterable of str
+        Names that an earlier run may have left in `path`; those not written this time are removed, so that the
+        folder never mixes two runs.
+
+    Yields
+    ------
+    Path
+        An empty folder on the same file system. It is removed when the block fails.
+
+    Raises
+    ------
+    InputError
+        If `path` is a regular file, or lies below one, or may not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "out"
+    >>> with atomic_dir(out) as temporary:
+    ...     _ = (temporary / "a.txt").write_text("whole")
+    >>> sorted(p.name for p in out.iterdir())
+    ['a.txt']
+    """
+    path = Path(path)
+    check_out_dir(path)
+    made = _make_folders(path.parent)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    done = False
+    try:
+        try:
+            temporary.mkdir()
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be made ({error.strerror}); choose an output folder you may write."
+            ) from error
+        yield temporary
+        if path.is_dir():
+            written = {p.name for p in temporary.iterdir()}
+            clash = sorted(name for name in written if (path / name).is_dir())
+            if clash:
+                raise InputError(f"{path / clash[0]} is a folder where a file has to be written; move it away.")
+            for name in sorted(written):
+                os.replace(temporary / name, path / name)
+            for name in set(owned) - written:
+                (path / name).unlink(missing_ok=True)
+            temporary.rmdir()
+        else:
+            os.rename(temporary, path)
+        done = True
+    finally:
+        if not done:
+            shutil.rmtree(temporary, ignore_errors=True)
+            _remove_folders(made)
+
+
+def check_out_dir(path: str | Path) -> None:
+    """Raise `InputError` when `path` cannot be an output folder; nothing is created.
+
+    Examples
+    --------
+    >>> check_out_dir(__file__)
+    Traceback (most recent call last):
+    segapp.core.types.InputError: ... is a regular file, so it cannot be the output folder; choose another name.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a regular file, so it cannot be the output folder; choose another name.")
+    _check_parent(path)
+
+
+def _check_parent(path: Path) -> None:
+    """The first thing that exists above `path` must be a folder that may be written."""
+    above = path
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir():
+        raise InputError(f"{above} is a regular file, so nothing can be written below it; choose another output.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{above} may not be written by this user; choose another output.")
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Create `folder` and what is missing above it; return the new ones, deepest last."""
+    _check_parent(folder)
+    missing = [p for p in (folder, *folder.parents) if not p.exists()][::-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_folders(made: list[Path]) -> None:
+    """Remove the folders that `_make_folders` created, as far as they are empty."""
+    for folder in reversed(made):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
