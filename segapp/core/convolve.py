@@ -1,0 +1,320 @@
+"""Sums over a circle and Gaussian blur, over the whole image or inside each density bin."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numba import njit
+
+from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape
+from segapp.core.types import InputError
+
+# Up to this diameter OpenCV filters directly, which is exact in float32 below 2**24; above it uses a Fourier
+# transform, which is not.
+_LARGEST_DIRECT = 9
+_EXACT_FLOAT32 = 2**24
+_UINT32_MAX = 2**32 - 1
+
+
+def circle_kernel(k: int) -> np.ndarray:
+    """Return the circle of diameter `k` as 0 and 1: dx² + dy² <= ((k - 1) / 2)².
+
+    Parameters
+    ----------
+    k : int
+        Odd diameter in px.
+
+    Returns
+    -------
+    (k, k) uint8 array
+
+    Raises
+    ------
+    InputError
+        When `k` is even or below 1.
+
+    Examples
+    --------
+    >>> circle_kernel(5)
+    array([[0, 0, 1, 0, 0],
+           [0, 1, 1, 1, 0],
+           [1, 1, 1, 1, 1],
+           [0, 1, 1, 1, 0],
+           [0, 0, 1, 0, 0]], dtype=uint8)
+    """
+    radius = (check_odd(k, "k") - 1) // 2
+    dy, dx = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return (dx * dx + dy * dy <= radius * radius).astype(np.uint8)
+
+
+def circle_sum(counts: np.ndarray, k: int) -> np.ndarray:
+    """Sum counts over a circle of diameter `k` around every pixel, exactly.
+
+    Parameters
+    ----------
+    counts : (H, W) array of whole numbers
+        UMIs a pixel; narrow dtypes are promoted, so that no sum wraps.
+    k : int
+        Odd diameter in px; 1 returns the counts.
+
+    Returns
+    -------
+    (H, W) uint32 array
+        The border is symmetric: the edge pixel is repeated once, then the image is mirrored.
+
+    Raises
+    ------
+    InputError
+        When `counts` holds negative, fractional or NaN values, when `k` is even, or when a sum exceeds 2**32 - 1.
+
+    Examples
+    --------
+    >>> circle_sum(np.full((3, 4), 200, np.uint8), 3)
+    array([[1000, 1000, 1000, 1000],
+           [1000, 1000, 1000, 1000],
+           [1000, 1000, 1000, 1000]], dtype=uint32)
+    """
+    counts = check_counts(counts, "counts")
+    kernel = circle_kernel(k)
+    if k == 1:
+        return counts.copy()
+    largest = int(counts.max()) * int(kernel.sum())
+    if largest > _UINT32_MAX:
+        total = _chord_sum(_mirrored(counts.astype(np.float64), k).astype(np.uint64), _half_chords(k))
+        if total.max() > _UINT32_MAX:
+            raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
+        return total.astype(np.uint32)
+    if k > _LARGEST_DIRECT:
+        # int32 and uint32 have the same bits, and OpenCV mirrors only the former; sums fit, as checked above
+        return _chord_sum(_mirrored(counts.view(np.int32), k).view(np.uint32), _half_chords(k))
+    exact = np.float32 if largest < _EXACT_FLOAT32 else np.float64
+    total = cv2.filter2D(counts.astype(exact), -1, kernel, borderType=cv2.BORDER_REFLECT)
+    return np.rint(total, out=total).astype(np.uint32)
+
+
+def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray:
+    """Sum counts over a circle of diameter `k`, each density bin by itself.
+
+    Parameters
+    ----------
+    counts : (H, W) array of whole numbers
+        UMIs a pixel.
+    bins : (H, W) array of any integer dtype
+        Density bin of every pixel; 0 is background.
+    k : int
+        Odd diameter in px.
+
+    Returns
+    -------
+    (H, W) float32 array
+        Sum over the pixels of the circle that are in the bin of its centre, times circle area / their number: a flat
+        image stays flat across a seam, on the scale of the whole circle. 0 in bin 0. Far from a seam it equals
+        `circle_sum`.
+
+    Raises
+    ------
+    InputError
+        As `circle_sum`, and when the shapes differ.
+
+    Examples
+    --------
+    >>> bins = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [0, 0, 2, 2]])
+    >>> circle_sum_by_bin(np.ones((3, 4), int), bins, 3)
+    array([[5., 5., 5., 5.],
+           [5., 5., 5., 5.],
+           [0., 0., 5., 5.]], dtype=float32)
+    """
+    counts = check_counts(counts, "counts")
+    bins = check_labels(bins, "bins")
+    check_same_shape({"counts": counts, "bins": bins})
+    kernel = circle_kernel(k)
+    total = circle_sum(counts, k).astype(np.float32)
+    if k > 1:
+        _sum_at_seams(total, counts, bins, _seam_pixels(bins, kernel), *_offsets(kernel))
+    total[bins == 0] = 0
+    return total
+
+
+def gauss_blur(image: np.ndarray, k: int) -> np.ndarray:
+    """Blur with a Gaussian kernel of diameter `k`.
+
+    Parameters
+    ----------
+    image : (H, W) array of any integer or float dtype
+        Intensities.
+    k : int
+        Odd diameter in px; 1 changes nothing. sigma = 0.3 ((k - 1) / 2 - 1) + 0.8 px; the kernels of 3, 5 and 7 px
+        are OpenCV's binomial-like tables for that sigma, so that blurred 8-bit images are exact.
+
+    Returns
+    -------
+    (H, W) float32 array
+        The border is mirrored about the centre of the edge pixel (reflect-101).
+
+    Raises
+    ------
+    InputError
+        When `image` is not a finite 2-D image, or `k` is even.
+
+    References
+    ----------
+    OpenCV documentation, `getGaussianKernel`.
+
+    Examples
+    --------
+    >>> gauss_blur(np.array([[0, 0, 16, 0, 0]]), 3)
+    array([[0., 4., 8., 4., 0.]], dtype=float32)
+    """
+    image = check_image(image, "image")
+    check_odd(k, "k")
+    blurred = image.astype(np.float32)
+    return blurred if k == 1 else cv2.GaussianBlur(blurred, (k, k), 0)
+
+
+def gauss_blur_by_bin(image: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray:
+    """Blur with a Gaussian kernel of diameter `k`, each density bin by itself.
+
+    Parameters
+    ----------
+    image : (H, W) array of any integer or float dtype
+        Intensities.
+    bins : (H, W) array of any integer dtype
+        Density bin of every pixel; 0 is background.
+    k : int
+        Odd diameter in px.
+
+    Returns
+    -------
+    (H, W) float32 array
+        Weighted mean of the pixels in the bin of the centre; a flat image stays flat across a seam. 0 in bin 0.
+
+    Raises
+    ------
+    InputError
+        As `gauss_blur`, and when the shapes differ.
+
+    Examples
+    --------
+    >>> gauss_blur_by_bin(np.array([[4, 4, 4, 9, 9, 9]]), np.array([[1, 1, 1, 2, 2, 0]]), 3)
+    array([[4., 4., 4., 9., 9., 0.]], dtype=float32)
+    """
+    image = check_image(image, "image")
+    bins = check_labels(bins, "bins")
+    check_same_shape({"image": image, "bins": bins})
+    blurred = gauss_blur(image, k)
+    if k > 1:
+        line = cv2.getGaussianKernel(k, 0)
+        weights = line @ line.T
+        seams = _seam_pixels(bins, np.ones((k, k), np.uint8))
+        _blur_at_seams(blurred, image.astype(np.float32), bins, seams, weights)
+    blurred[bins == 0] = 0
+    return blurred
+
+
+def warm() -> None:
+    """Compile (or load from the cache) every kernel of this module."""
+    counts = np.ones((13, 13), np.uint32)
+    bins = np.ones((13, 13), np.int32)
+    bins[:, 5:] = 2
+    circle_sum(counts, 11)
+    circle_sum_by_bin(counts, bins, 3)
+    gauss_blur_by_bin(counts, bins, 3)
+
+
+def _mirrored(image: np.ndarray, k: int) -> np.ndarray:
+    r = k // 2
+    return cv2.copyMakeBorder(image, r, r, r, r, cv2.BORDER_REFLECT)
+
+
+def _half_chords(k: int) -> np.ndarray:
+    """Return (number of pixels - 1) / 2 of every row of the circle."""
+    return (circle_kernel(k).sum(axis=1, dtype=np.int64) - 1) // 2
+
+
+def _offsets(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.nonzero(kernel)
+    return rows - kernel.shape[0] // 2, columns - kernel.shape[1] // 2
+
+
+def _seam_pixels(bins: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return flat indices of the pixels in a bin whose kernel reaches into another bin or background."""
+    ranks = bins
+    if bins.max() >= _EXACT_FLOAT32:
+        ranks = np.unique(bins, return_inverse=True)[1].reshape(bins.shape)
+    levels = ranks.astype(np.float32)
+    # a mirrored border shows only pixels that the kernel holds already: the border needs no care here
+    mixed = cv2.erode(levels, kernel) != cv2.dilate(levels, kernel)
+    return np.flatnonzero(mixed & (bins != 0))
+
+
+@njit(cache=True, nogil=True)
+def _mirror(i: int, n: int) -> int:
+    while i < 0 or i >= n:
+        i = -1 - i if i < 0 else 2 * n - 1 - i
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _mirror_101(i: int, n: int) -> int:
+    if n == 1:
+        return 0
+    while i < 0 or i >= n:
+        i = -i if i < 0 else 2 * n - 2 - i
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _chord_sum(padded: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Add the chords of the circle, each a difference of two running sums of its row."""
+    k = half.size
+    r = k // 2
+    height, width = padded.shape[0] - 2 * r, padded.shape[1] - 2 * r
+    running = np.zeros((padded.shape[0], padded.shape[1] + 1), padded.dtype)
+    for y in range(padded.shape[0]):
+        # unsigned, so a running sum may wrap: the difference of two is right all the same
+        for x in range(padded.shape[1]):
+            running[y, x + 1] = running[y, x] + padded[y, x]
+    total = np.zeros((height, width), padded.dtype)
+    for y in range(height):
+        for j in range(k):
+            right, left = r + half[j] + 1, r - half[j]
+            for x in range(width):
+                total[y, x] += running[y + j, x + right] - running[y + j, x + left]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _sum_at_seams(
+    total: np.ndarray, counts: np.ndarray, bins: np.ndarray, seams: np.ndarray, dy: np.ndarray, dx: np.ndarray
+) -> None:
+    height, width = bins.shape
+    for i in range(seams.size):
+        y, x = seams[i] // width, seams[i] % width
+        here = bins[y, x]
+        amount, n = np.int64(0), 0
+        for j in range(dy.size):
+            v, u = _mirror(y + dy[j], height), _mirror(x + dx[j], width)
+            if bins[v, u] == here:
+                amount += np.int64(counts[v, u])
+                n += 1
+        total[y, x] = amount * dy.size / n
+
+
+@njit(cache=True, nogil=True)
+def _blur_at_seams(
+    blurred: np.ndarray, image: np.ndarray, bins: np.ndarray, seams: np.ndarray, weights: np.ndarray
+) -> None:
+    height, width = bins.shape
+    r = weights.shape[0] // 2
+    for i in range(seams.size):
+        y, x = seams[i] // width, seams[i] % width
+        here = bins[y, x]
+        amount, weight = 0.0, 0.0
+        for j in range(weights.shape[0]):
+            v = _mirror_101(y + j - r, height)
+            for m in range(weights.shape[1]):
+                u = _mirror_101(x + m - r, width)
+                if bins[v, u] == here:
+                    amount += weights[j, m] * image[v, u]
+                    weight += weights[j, m]
+        blurred[y, x] = amount / weight
