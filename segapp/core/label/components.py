@@ -1,0 +1,345 @@
+"""Label the connected components of a mask, and split those that hold several cells."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numba import njit
+
+from segapp.core.checks import check_labels, check_mask, check_odd, check_same_shape
+from segapp.core.label.expand import count_unassigned, expand
+from segapp.core.params import Params, knob
+from segapp.core.types import InputError, Tick, no_tick
+
+
+class SplitParams(Params):
+    """Label connected components, and split large ones by erosion and growth."""
+
+    area_threshold: int | Literal["off"] = knob(
+        500,
+        unit="px²",
+        ge=0,
+        le=1_000_000,
+        soft=(50, 3000),
+        step=10,
+        doc="Components above this area are split; off: none. Higher: fewer splits, larger cells.",
+    )
+    k: int = knob(
+        3,
+        unit="px",
+        odd=True,
+        ge=1,
+        le=99,
+        soft=(1, 15),
+        doc="Diameter of the erosion kernel. Larger: coarser, faster splitting.",
+    )
+    min_area: int = knob(
+        100,
+        unit="px²",
+        ge=0,
+        le=1_000_000,
+        soft=(0, 600),
+        step=5,
+        doc="Pieces at or below this area are eroded no further. Lower: more, smaller pieces.",
+    )
+    n_iter: int = knob(
+        -1,
+        ge=-1,
+        le=10_000,
+        soft=(-1, 30),
+        doc="Number of erosions; -1 erodes until every piece is small enough. Higher: more pieces.",
+    )
+    distance: int = knob(
+        8,
+        unit="px",
+        ge=0,
+        le=500,
+        soft=(0, 40),
+        doc="How far pieces and seeds grow back within the mask. Higher: larger cells.",
+    )
+    max_area: int | Literal["off"] = knob(
+        400,
+        unit="px²",
+        ge=0,
+        le=1_000_000,
+        soft=(50, 4000),
+        step=10,
+        doc="Largest area that pieces and seeds grow to; off: no limit. Higher: larger cells.",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Labelled components, and what of the mask has no label.
+
+    Parameters
+    ----------
+    labels : (H, W) int32
+        Labels, 0 is background.
+    unassigned_distance : int
+        Pixels of the mask that are farther than `distance` from every seed and piece.
+    unassigned_area : int
+        Pixels of the mask within reach, whose seeds and pieces had grown to `max_area`.
+    """
+
+    labels: np.ndarray
+    unassigned_distance: int
+    unassigned_area: int
+
+
+def label_components(
+    mask: np.ndarray,
+    *,
+    area_threshold: float,
+    k: int,
+    min_area: int,
+    n_iter: int,
+    distance: int,
+    max_area: float,
+    seeds: np.ndarray | None = None,
+    tick: Tick = no_tick,
+) -> Components:
+    """Label connected components (8 neighbours); split those that are too large.
+
+    A component above `area_threshold` is eroded until its pieces are small; the pieces become labels and grow back.
+    A component with seeds is not eroded: its seeds grow.
+
+    Parameters
+    ----------
+    mask : (H, W) bool array
+        Occupied pixels.
+    area_threshold : float
+        Components above this area in px are split; ``math.inf`` labels components as they are.
+    k, min_area, n_iter : int
+        See `erode_to_cores`.
+    distance, max_area : int, float
+        How far in px, and up to which area in px, pieces and seeds grow back; see `expand`.
+    seeds : (H, W) integer array, optional
+        Labels to keep: each keeps its id and all its pixels, also those outside the mask.
+    tick : Tick
+        Called after each step.
+
+    Returns
+    -------
+    Components
+        Ids: those of the seeds, then whole components, then pieces, each in the order of their rows.
+
+    Raises
+    ------
+    InputError
+        When an array is not what is needed, shapes differ, or `k` is even.
+
+    Notes
+    -----
+    Seed ids never add up with others: each pixel has the id of one seed, one component or one piece.
+
+    References
+    ----------
+    Spateo, documentation of its cell segmentation: "label connected components".
+
+    Examples
+    --------
+    >>> mask = np.array([[1, 1, 0, 0], [0, 0, 0, 1]], bool)
+    >>> settings = dict(area_threshold=500, k=3, min_area=100, n_iter=-1, distance=8, max_area=400)
+    >>> label_components(mask, **settings).labels.tolist()
+    [[1, 1, 0, 0], [0, 0, 0, 2]]
+    >>> label_components(mask, seeds=np.array([[0, 7, 0, 0], [0, 0, 0, 0]]), **settings).labels.tolist()
+    [[7, 7, 0, 0], [0, 0, 0, 8]]
+    """
+    mask = check_mask(mask, "mask")
+    k = check_odd(k, "k")
+    kept = np.zeros(mask.shape, np.int32) if seeds is None else check_labels(seeds, "seeds")
+    check_same_shape({"mask": mask, "seeds": kept})
+    n, components, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    tick(1, 4)
+
+    area = stats[:, cv2.CC_STAT_AREA]
+    seeded = np.zeros(n, bool)
+    seeded[components[kept > 0]] = True
+    seeded[0] = True
+    whole = ~seeded & (area <= area_threshold)
+    split = ~seeded & ~whole
+    first = int(kept.max()) + 1
+    if first + mask.size > np.iinfo(np.int32).max:
+        raise InputError(
+            f"`seeds` holds the id {first - 1}, too large to add others after it; renumber the seeds first."
+        )
+
+    ids = np.zeros(n, np.int32)
+    ids[whole] = np.arange(first, first + whole.sum())
+    labels = np.where(kept > 0, kept, ids[components])
+    if split.any():
+        cores = erode_to_cores(split[components], k=k, min_area=min_area, n_iter=n_iter, tick=tick)
+        tick(2, 4)
+        pieces = cv2.connectedComponents(cores.view(np.uint8), connectivity=8)[1]
+        labels = np.where(pieces > 0, pieces + np.int32(first - 1 + whole.sum()), labels)
+    grown = expand(labels, distance=distance, max_area=max_area, mask=mask)
+    tick(3, 4)
+    too_far, too_large = count_unassigned(labels, grown, mask, distance=distance)
+    tick(4, 4)
+    return Components(grown, too_far, too_large)
+
+
+def erode_to_cores(mask: np.ndarray, *, k: int, min_area: int, n_iter: int, tick: Tick = no_tick) -> np.ndarray:
+    """Erode every component until its pieces are small, and keep each piece as it was then.
+
+    Parameters
+    ----------
+    mask : (H, W) bool array
+        Components (8 neighbours) to erode.
+    k : int
+        Diameter in px of the circular kernel, odd. Pixels outside the frame count as set.
+    min_area : int
+        A piece of at most this area in px is kept and eroded no further.
+    n_iter : int
+        Number of erosions at most; -1 is no limit. Pieces left after the last one are kept.
+    tick : Tick
+        Called about every tenth erosion.
+
+    Returns
+    -------
+    (H, W) bool
+        The pieces; no two touch. Every component leaves at least one: what would vanish in an erosion, or cannot be
+        eroded (k = 1, a mask that fills the frame), is kept as it was before.
+
+    Notes
+    -----
+    The number of erosions that each pixel survives is an image, and the pieces are the nodes of its component tree.
+    One pass over the pixels from the highest level down, with a union-find forest, gives every node its area, so
+    the cost does not depend on the number of components or erosions.
+
+    References
+    ----------
+    Najman and Couprie, "Building the component tree in quasi-linear time", IEEE Trans. Image Processing 15, 2006.
+
+    Examples
+    --------
+    >>> dumbbell = np.zeros((5, 11), bool)
+    >>> dumbbell[:, :5] = dumbbell[:, 6:] = dumbbell[2] = True
+    >>> erode_to_cores(dumbbell, k=3, min_area=20, n_iter=-1)[2].astype(int).tolist()
+    [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1]
+    """
+    mask = check_mask(mask, "mask")
+    depth = _depth(mask, check_odd(k, "k"), n_iter, tick)
+    keep = _small_nodes(depth, _descending(depth.ravel()), min_area)
+    return keep.reshape(mask.shape)
+
+
+def limit(value: int | str) -> float:
+    """Return an area limit as a number: the word ``off`` is no limit.
+
+    Examples
+    --------
+    >>> limit(400), limit("off")
+    (400, inf)
+    """
+    return math.inf if isinstance(value, str) else value
+
+
+def warm() -> None:
+    """Compile the kernels on tiny inputs."""
+    mask = np.zeros((4, 4), bool)
+    mask[:3, :3] = True
+    label_components(mask, area_threshold=1, k=3, min_area=1, n_iter=-1, distance=1, max_area=4)
+
+
+def _depth(mask: np.ndarray, k: int, n_iter: int, tick: Tick) -> np.ndarray:
+    """1 + the number of erosions that each pixel survives, 0 outside the mask."""
+    if n_iter == 0 or k == 1 or mask.all():
+        return mask.astype(np.int32)
+    if k == 3:
+        # n erosions with the 4-neighbour cross leave what is farther than n steps from the background
+        depth = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L1, 3).astype(np.int32)
+        return np.minimum(depth, n_iter + 1) if n_iter > 0 else depth
+    r = k // 2
+    offset = np.arange(-r, r + 1)
+    kernel = (offset[:, None] ** 2 + offset**2 <= r * r).astype(np.uint8)
+    depth = mask.astype(np.int32)
+    left: np.ndarray = mask.astype(np.uint8)
+    top, start = 0, 0
+    step = 0
+    while n_iter < 0 or step < n_iter:
+        # what is left shrinks: erode inside its bounding box and the margin that the kernel sees
+        x, y, w, h = cv2.boundingRect(left)
+        y0, x0 = max(y - r, 0), max(x - r, 0)
+        left = cv2.erode(left[y0 : y + h + r, x0 : x + w + r], kernel).astype(np.uint8, copy=False)
+        top, start = top + y0, start + x0
+        if not left.any():
+            break
+        depth[top : top + left.shape[0], start : start + left.shape[1]] += left
+        step += 1
+        if step % 10 == 0:
+            tick(step, max(n_iter, step + 1))
+    return depth
+
+
+@njit(cache=True, nogil=True)
+def _descending(depth: np.ndarray) -> np.ndarray:
+    """Indices of the pixels above 0, deepest first, by row within a level (counting sort)."""
+    deepest = 0
+    for value in depth:
+        deepest = max(deepest, value)
+    start = np.zeros(deepest + 2, np.int64)
+    for value in depth:
+        start[value] += 1
+    total = 0
+    for level in range(deepest, 0, -1):
+        count = start[level]
+        start[level] = total
+        total += count
+    order = np.empty(total, np.int64)
+    for i in range(depth.size):
+        if depth[i] > 0:
+            order[start[depth[i]]] = i
+            start[depth[i]] += 1
+    return order
+
+
+@njit(cache=True, nogil=True)
+def _root(parent: np.ndarray, i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _small_nodes(depth: np.ndarray, order: np.ndarray, min_area: int) -> np.ndarray:
+    """Pixels whose node, at the level of the pixel, is of at most `min_area` or has nothing deeper inside."""
+    height, width = depth.shape
+    level = depth.ravel()
+    parent = np.full(depth.size, -1, np.int64)
+    area = np.zeros(depth.size, np.int64)
+    deepest = np.zeros(depth.size, np.int32)
+    keep = np.zeros(depth.size, np.bool_)
+    begin = 0
+    while begin < len(order):
+        now = level[order[begin]]
+        end = begin
+        while end < len(order) and level[order[end]] == now:
+            i = order[end]
+            parent[i], area[i], deepest[i] = i, 1, now
+            y, x = i // width, i % width
+            here = i
+            for v in range(max(y - 1, 0), min(y + 2, height)):
+                for u in range(max(x - 1, 0), min(x + 2, width)):
+                    other = v * width + u
+                    if other == i or parent[other] < 0:
+                        continue
+                    there = _root(parent, other)
+                    if there != here:
+                        if area[there] > area[here]:
+                            here, there = there, here
+                        parent[there] = here
+                        area[here] += area[there]
+                        deepest[here] = max(deepest[here], deepest[there])
+            end += 1
+        for n in range(begin, end):
+            root = _root(parent, order[n])
+            keep[order[n]] = area[root] <= min_area or deepest[root] == now
+        begin = end
+    return keep
