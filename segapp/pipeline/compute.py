@@ -17,16 +17,16 @@ class Listener(Protocol):
     """Who is told what happens while stages run."""
 
     def started(self, stage: str) -> None:
-        """A stage begins."""
+        """Hear that a stage begins."""
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """A stage has done `done` of `total`; may raise `Cancelled`."""
+        """Hear that a stage has done `done` of `total`; may raise `Cancelled`."""
 
     def finished(self, stage: str, seconds: float) -> None:
-        """A stage's results are in the store."""
+        """Hear that a stage's results are in the store."""
 
     def failed(self, stage: str, key: str, error: Exception) -> None:
-        """A stage raised."""
+        """Hear that a stage raised."""
 
 
 @dataclass(frozen=True)

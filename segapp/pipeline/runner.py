@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from segapp.core.types import Cancelled, Tick
@@ -91,7 +92,5 @@ class Runner:
             if self._serial != serial:
                 raise Cancelled
 
-        try:
+        with suppress(Cancelled):
             job(tick)
-        except Cancelled:
-            pass

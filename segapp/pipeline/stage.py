@@ -157,7 +157,7 @@ class Pipeline:
         return {stage.name: default_params(stage.declared) for stage in self.stages}
 
     def choices(self) -> Iterator[Choice]:
-        """Return every combination of selectors that changes what some stage needs, with and without optional inputs."""
+        """Return every combination of the selectors, with and without the optional inputs."""
         optional = [name for name, required in self.inputs.items() if not required]
         names = [stage.name for stage in self.stages if stage.selectors]
         start = self.defaults()

@@ -92,7 +92,7 @@ def select_nuclei(
     network_nuclei: np.ndarray | None = None,
     rna_nuclei: np.ndarray | None = None,
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """The chosen source -> nuclei, and which source each came from; None when nuclei are off."""
+    """Chosen source -> nuclei, and which source each came from; None when nuclei are off."""
     if params.source == "off":
         return None, np.zeros(1, np.uint8)
     return select.select_nuclei(watershed_nuclei, network_nuclei, rna_nuclei, params)

@@ -1,0 +1,5 @@
+"""The command line: ``segapp run | sample | stages | compare | app``."""
+
+from segapp.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,188 @@
+"""Arguments, exit codes and messages of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from segapp import __version__
+from segapp.core.types import Cancelled, SegappError
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for input that cannot be used, 130 when interrupted.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``segapp``; the process's own by default.
+
+    Examples
+    --------
+    >>> main(["compare", "missing.tif", "missing.tif"])
+    2
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.function(options))
+    except SegappError as error:
+        _say(str(error))
+        return BAD_INPUT
+    except (KeyboardInterrupt, Cancelled):
+        _say("stopped; nothing was written")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # whoever read the output has gone; nothing more can be said, not even by Python at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="segapp", description="Cell segmentation of spatial transcriptomics.")
+    parser.add_argument("--version", action="version", version=f"segapp {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="segment one section and write its cells")
+    run.add_argument("--gem", required=True, metavar="FILE", help="UMI records, plain or gzip")
+    run.add_argument("--stain", metavar="FILE", help="image of the same section (TIFF, OME-TIFF, PNG)")
+    start = run.add_mutually_exclusive_group()
+    start.add_argument(
+        "--preset", metavar="NAME", help="where nuclei and cells come from; by default what suits the files"
+    )
+    start.add_argument("--recipe", metavar="FILE", help="parameters of an earlier run")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="stage.param=value", help="change one parameter; may be repeated"
+    )
+    run.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for cells.h5ad, labels.tif, nuclei.tif, recipe.json"
+    )
+    run.add_argument("--json", action="store_true", help="print one JSON object")
+    run.set_defaults(function=_run)
+
+    sample = commands.add_parser("sample", help="write a sample with its truth where known")
+    sample.add_argument("name", metavar="NAME", help="tissue, stereoseq or mosta")
+    sample.add_argument("--out", required=True, metavar="DIR", help="folder for the files")
+    sample.add_argument("--size", type=int, metavar="N", help="side in px (tissue)")
+    sample.add_argument("--seed", type=int, metavar="S", help="seed of the simulation")
+    sample.set_defaults(function=_sample)
+
+    stages = commands.add_parser("stages", help="list every stage and parameter")
+    stages.add_argument("--json", action="store_true", help="print JSON")
+    stages.set_defaults(function=_stages)
+
+    compare = commands.add_parser("compare", help="compare labels with the truth")
+    compare.add_argument("truth", metavar="TRUTH.tif")
+    compare.add_argument("labels", metavar="LABELS.tif")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    compare.set_defaults(function=_compare)
+
+    app = commands.add_parser("app", help="open the app in the browser")
+    app.add_argument("--gem", metavar="FILE", help="UMI records to open")
+    app.add_argument("--stain", metavar="FILE", help="image of the same section")
+    app.add_argument("--sample", metavar="NAME", help="sample to open; tissue when nothing is given")
+    app.add_argument("--port", type=int, default=8866, metavar="P", help="port on 127.0.0.1 (8866)")
+    app.add_argument("--no-browser", action="store_true", help="only print the address")
+    app.set_defaults(function=_app)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage of every option."""
+
+    def error(self, message: str) -> NoReturn:
+        _say(f"{message}; see {self.prog} --help")
+        sys.exit(BAD_INPUT)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from segapp.cli.show import Progress, print_summary
+    from segapp.pipeline.job import run
+
+    with Progress() as progress:
+        result = run(
+            options.gem,
+            options.stain,
+            preset=options.preset,
+            recipe=options.recipe,
+            set=options.set,
+            out=options.out,
+            watch=progress.follow,
+        )
+    for line in result.session.get("edit_report"):
+        _say(line)
+    if options.json:
+        print(json.dumps(result.summary))
+    else:
+        print_summary(result)
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    from segapp.io.samples import write_sample
+
+    for path in write_sample(options.name, options.out, size=options.size, seed=options.seed):
+        print(path)
+    return 0
+
+
+def _stages(options: argparse.Namespace) -> int:
+    from segapp.cli.show import describe_stages, print_stages
+
+    if options.json:
+        print(json.dumps(describe_stages(), indent=2))
+    else:
+        print_stages()
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from segapp.cli.show import print_comparison
+    from segapp.core.quality import compare_labels
+    from segapp.io.masks import read_labels
+
+    found = compare_labels(read_labels(options.truth), read_labels(options.labels))
+    if options.json:
+        print(json.dumps(found.to_json()))
+    else:
+        print_comparison(found)
+    return 0
+
+
+def _app(options: argparse.Namespace) -> int:
+    from segapp.app import serve
+
+    for path in (options.gem, options.stain):
+        if path is not None and not Path(path).is_file():
+            raise _missing(path)
+    return int(
+        serve(
+            gem=options.gem,
+            stain=options.stain,
+            sample=options.sample,
+            port=options.port,
+            browser=not options.no_browser,
+        )
+        or 0
+    )
+
+
+def _missing(path: str) -> SegappError:
+    from segapp.core.types import InputError
+
+    return InputError(f"{path} is not a file; give the path of one")
+
+
+def _say(text: Any) -> None:
+    print(f"segapp: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
