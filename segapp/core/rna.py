@@ -268,7 +268,7 @@ def warm() -> None:
 
 def _frozen(column: np.ndarray, dtype: type) -> np.ndarray:
     """Return a read-only view: one type for the compiler, whether the store froze the array or not."""
-    view = np.ascontiguousarray(column, dtype).view()
+    view: np.ndarray = np.ascontiguousarray(column, dtype).view()
     view.flags.writeable = False
     return view
 
