@@ -12,7 +12,7 @@ from segapp.core.label.components import SplitParams, erode_to_cores, label_comp
 from segapp.core.params import knobs
 from segapp.core.types import InputError
 
-DEFAULTS = dict(area_threshold=500, k=3, min_area=100, n_iter=-1, distance=8, max_area=400)
+DEFAULTS = {"area_threshold": 500, "k": 3, "min_area": 100, "n_iter": -1, "distance": 8, "max_area": 400}
 masks = arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)))
 
 
