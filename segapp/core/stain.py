@@ -1,0 +1,214 @@
+"""Masks of nuclei and of cells from a stain image."""
+
+from __future__ import annotations
+
+from typing import Self, TypeVar
+
+import numpy as np
+from pydantic import model_validator
+
+from segapp.core.checks import check_image
+from segapp.core.morphology import close_open
+from segapp.core.params import Params, knob
+from segapp.core.threshold import local_threshold, multi_otsu
+from segapp.core.types import InputError
+
+# A range is set by its extremes unless they are this many times as far apart as all but one pixel in a thousand:
+# then a few hot pixels would squeeze the tissue into a handful of levels.
+_HOT_FACTOR = 2.0
+_HOT_SHARE = 1e-3
+
+_P = TypeVar("_P", bound=Params)
+
+
+class CytoplasmParams(Params):
+    """Find the area of cells in a stain: nuclei with the fainter cytoplasm around them."""
+
+    otsu_classes: int = knob(
+        3, ge=2, le=5, soft=(2, 5), doc="Brightness classes of the stain. Higher: the lowest cut moves down."
+    )
+    otsu_index: int = knob(
+        0, ge=0, le=3, soft=(0, 3), doc="Which cut between classes counts, 0 = lowest. Higher: less area, brighter."
+    )
+    mk: int = knob(
+        7,
+        unit="px",
+        odd=True,
+        ge=1,
+        le=99,
+        soft=(1, 21),
+        doc="Diameter of the closing and opening circle. Larger: smoother, fewer, bigger pieces.",
+    )
+
+    @model_validator(mode="after")
+    def _check_index(self) -> Self:
+        return _check_index(self, self.otsu_index, self.otsu_classes)
+
+
+class NucleiMaskParams(Params):
+    """Find the area of nuclei in a stain: brighter than the background, and brighter than their surroundings."""
+
+    otsu_classes: int = knob(
+        3, ge=2, le=5, soft=(2, 5), doc="Brightness classes of the stain. Higher: the lowest cut moves down."
+    )
+    otsu_index: int = knob(
+        0,
+        ge=0,
+        le=3,
+        soft=(0, 3),
+        doc="Which cut between classes ends the background, 0 = lowest. Higher: fewer, brighter nuclei.",
+    )
+    local_k: int = knob(
+        55,
+        unit="px",
+        odd=True,
+        ge=3,
+        le=999,
+        soft=(11, 151),
+        doc="Diameter of the surroundings a pixel is compared with; a few nuclei wide. Larger: nuclei in dense tissue "
+        "merge, faint ones beside bright ones are lost.",
+    )
+    offset: int = knob(
+        5,
+        unit="1/255 of the stain's range",
+        ge=-255,
+        le=255,
+        soft=(-10, 40),
+        doc="How much brighter than its surroundings a pixel of a nucleus is. Higher: fewer, smaller, better separated "
+        "nuclei.",
+    )
+    mk: int = knob(
+        5,
+        unit="px",
+        odd=True,
+        ge=1,
+        le=99,
+        soft=(1, 21),
+        doc="Diameter of the closing and opening circle. Larger: smoother, fewer, bigger pieces.",
+    )
+
+    @model_validator(mode="after")
+    def _check_index(self) -> Self:
+        return _check_index(self, self.otsu_index, self.otsu_classes)
+
+
+def mask_nuclei(stain: np.ndarray, params: NucleiMaskParams) -> np.ndarray:
+    """Mask the nuclei of a stain: above a multi-Otsu cut and above the local mean, closed and opened.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness of a nuclear stain. What is not 8-bit is brought to 256 levels first, see `to_8_bit`.
+    params : NucleiMaskParams
+        Cuts and diameters.
+
+    Returns
+    -------
+    (H, W) bool array
+
+    Raises
+    ------
+    InputError
+        When `stain` is not a finite 2-D image, is constant, or has fewer levels than classes.
+
+    Examples
+    --------
+    >>> stain = np.full((64, 64), 10, np.uint8)
+    >>> stain[20:30, 20:30], stain[:4] = 200, 14
+    >>> int(mask_nuclei(stain, NucleiMaskParams(mk=1)).sum())
+    100
+    """
+    levels = to_8_bit(stain)
+    cut = _otsu_cut(levels, params.otsu_classes, params.otsu_index)
+    bright = levels >= cut
+    return close_open(bright & local_threshold(levels, params.local_k, params.offset), params.mk)
+
+
+def mask_cells(stain: np.ndarray, params: CytoplasmParams) -> np.ndarray:
+    """Mask the cells of a stain: above a multi-Otsu cut, closed and opened.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness of a stain with some cytoplasmic signal.
+    params : CytoplasmParams
+        Cut and diameter.
+
+    Returns
+    -------
+    (H, W) bool array
+
+    Raises
+    ------
+    InputError
+        As `mask_nuclei`.
+
+    Examples
+    --------
+    >>> stain = np.repeat(np.array([10, 12, 90, 200], np.uint8), 16).reshape(8, 8)
+    >>> int(mask_cells(stain, CytoplasmParams(otsu_classes=2, mk=1)).sum())
+    32
+    """
+    levels = to_8_bit(stain)
+    return close_open(levels >= _otsu_cut(levels, params.otsu_classes, params.otsu_index), params.mk)
+
+
+def to_8_bit(stain: np.ndarray) -> np.ndarray:
+    """Bring a stain to 256 levels, so that every bit depth is treated alike.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness.
+
+    Returns
+    -------
+    (H, W) uint8 array
+        8-bit stains as they are; others scaled so that their range becomes 0 to 255. The range runs from the
+        lowest to the highest pixel, except that single hot pixels, far above all others, are cut off.
+
+    Raises
+    ------
+    InputError
+        When `stain` is not a finite 2-D image or is constant.
+
+    Examples
+    --------
+    >>> to_8_bit(np.array([[0, 514, 65535]], np.uint16))
+    array([[  0,   2, 255]], dtype=uint8)
+    """
+    stain = check_image(stain, "stain")
+    low, high = float(stain.min()), float(stain.max())
+    if low == high:
+        raise InputError(
+            f"`stain` has the value {low:g} in every pixel: nothing to segment; check the channel and the crop."
+        )
+    if stain.dtype == np.uint8:
+        return stain
+    usual = float(np.partition(stain.ravel(), _rank(stain.size))[_rank(stain.size)])
+    if high - low > _HOT_FACTOR * (usual - low) > 0:
+        high = usual
+    scaled = (stain.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def _rank(size: int) -> int:
+    return min(int(size * (1 - _HOT_SHARE)), size - 1)
+
+
+def _otsu_cut(levels: np.ndarray, classes: int, index: int) -> float:
+    try:
+        return multi_otsu(levels, classes)[index]
+    except InputError:
+        raise InputError(
+            f"`stain` has {np.unique(levels).size} brightness levels but otsu_classes={classes}; lower otsu_classes or "
+            "check the stain."
+        ) from None
+
+
+def _check_index(params: _P, index: int, classes: int) -> _P:
+    if index > classes - 2:
+        raise ValueError(
+            f"otsu_index={index} needs at least otsu_classes={index + 2}: {classes} classes have {classes - 1} cuts"
+        )
+    return params
