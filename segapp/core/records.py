@@ -77,7 +77,7 @@ def make_transcripts(
     names, rank = _rank_genes(gene, genes)
     gene = rank[gene]
     if not _is_sorted(y, x, gene):
-        order = _order(y, x, gene)
+        order = sort_order(y, x, gene)
         # Each column is replaced as it is sorted: only one old and one new column are in memory at a time.
         x = x[order]
         y = y[order]
@@ -130,7 +130,7 @@ def _as_type(values: np.ndarray, dtype: type, name: str) -> np.ndarray:
             f"`{name}` runs from {low} to {high}, but {limits.min:,} to {limits.max:,} is what can be held; "
             "check this column of the input."
         )
-    result = np.ascontiguousarray(values, dtype=dtype)
+    result: np.ndarray = np.ascontiguousarray(values, dtype=dtype)
     if not np.issubdtype(values.dtype, np.integer) and not np.array_equal(result, values):
         raise InputError(f"`{name}` holds fractions, but whole numbers are needed; pass raw counts and positions.")
     return result
@@ -175,13 +175,31 @@ def _digest(
     return state.hexdigest()
 
 
-def _order(y: np.ndarray, x: np.ndarray, gene: np.ndarray) -> np.ndarray:
-    """Stable permutation that sorts by (y, x, gene): least significant key first, 16 bits a pass."""
-    n = len(x)
+def sort_order(*keys: np.ndarray) -> np.ndarray:
+    """Permutation that sorts by several integer keys, the first one being the most significant.
+
+    Parameters
+    ----------
+    *keys : (N,) integer arrays
+        Keys of one length, at least one of them.
+
+    Returns
+    -------
+    (N,) uint32 or int64
+        Stable: equal keys keep their order.
+
+    Examples
+    --------
+    >>> sort_order(np.array([1, 0, 1]), np.array([5, 7, -2])).tolist()
+    [1, 2, 0]
+    """
+    n = len(keys[0])
     # 32-bit positions halve the memory of the sort; a longer table needs 64 bits.
     order = np.arange(n, dtype=np.uint32 if n <= _UINT32_MAX else np.int64)
+    if not n:
+        return order
     spare = np.empty_like(order)
-    for key in (gene, x, y):
+    for key in reversed(keys):
         low = int(key.min())
         span = int(key.max()) - low
         shift = 0

@@ -46,7 +46,7 @@ class _Layout:
 
 
 def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
-    """Read a GEM file in blocks, so that memory follows the records and not the text.
+    r"""Read a GEM file in blocks, so that memory follows the records and not the text.
 
     Parameters
     ----------
@@ -74,13 +74,13 @@ def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
     ----------
     .. [1] A. Chen et al., "Spatiotemporal transcriptomic atlas of mouse organogenesis using DNA
        nanoball-patterned arrays", Cell 185(10), 2022.
-    .. [2] STOmics, "Stereo-seq Analysis Workflow: output files, GEM", https://stereotoolss-organization.gitbook.io
+    .. [2] STOmics, "SAW: Stereo-seq Analysis Workflow", https://github.com/STOmics/SAW
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.gem"
-    >>> _ = path.write_text("#BinSize=1\\ngeneID\\tx\\ty\\tMIDCount\\nActb\\t7\\t9\\t2\\nActb\\t7\\t9\\t3\\n")
+    >>> _ = path.write_text("#BinSize=1\ngeneID\tx\ty\tMIDCount\nActb\t7\t9\t2\nActb\t7\t9\t3\n")
     >>> t = read_gem(path)
     >>> t.genes, t.bbox, t.counts["total"].tolist(), dict(t.header)
     (('Actb',), (7, 9, 7, 9), [5], {'BinSize': '1'})
