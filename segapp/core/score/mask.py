@@ -1,0 +1,115 @@
+"""From scores to a mask: a threshold, and morphology that takes off single pixels."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+
+from segapp.core.checks import check_image, check_mask, check_same_shape
+from segapp.core.morphology import close_open
+from segapp.core.params import Params, knob
+from segapp.core.threshold import knee, otsu
+from segapp.core.types import ScoreInfo
+
+
+class ScoreMaskParams(Params):
+    """Decide which pixels are occupied."""
+
+    threshold: float | Literal["auto", "knee"] = knob(
+        "auto",
+        ge=-1.0,
+        le=1.0,
+        soft=(0.0, 1.0),
+        doc="Score from which a pixel is occupied; auto is Otsu's, knee the knee of the cumulative scores. "
+        "Higher: smaller, surer areas.",
+    )
+    mk: int | Literal["auto"] = knob(
+        "auto",
+        unit="px",
+        odd=True,
+        ge=1,
+        le=99,
+        soft=(1, 21),
+        doc="Diameter of the closing and opening kernel; auto is k + 2 for EM and VI methods, else k - 2, at least 3. "
+        "Larger: smoother, fewer, bigger pieces.",
+    )
+
+
+def default_mk(info: ScoreInfo) -> int:
+    """Return the kernel diameter in px that `mk` = auto stands for.
+
+    Examples
+    --------
+    >>> default_mk(ScoreInfo("EM+BP", 5)), default_mk(ScoreInfo("gauss", 7)), default_mk(ScoreInfo("moran", 3))
+    (7, 5, 3)
+    """
+    fitted = info.method.lower().startswith(("em", "vi"))
+    return info.k + 2 if fitted else max(info.k - 2, 3)
+
+
+def find_threshold(scores: np.ndarray, rule: Literal["auto", "knee"]) -> float:
+    """Return the score from which a pixel is occupied.
+
+    Parameters
+    ----------
+    scores : (H, W) float32
+        Scores; where all are the same nothing can be told apart, and the threshold lies just above them.
+    rule : "auto" or "knee"
+        Otsu's threshold, or the knee of the cumulative scores; where there is no knee, Otsu's, with a warning.
+    """
+    lowest, highest = float(scores.min()), float(scores.max())
+    if not lowest < highest:
+        return float(np.nextafter(np.float32(highest), np.float32(np.inf)))
+    if rule == "knee":
+        found = knee(scores)
+        if found is not None:
+            return float(found)
+        warnings.warn("the scores have no knee; Otsu's threshold is used instead", stacklevel=3)
+    return float(otsu(scores))
+
+
+def mask_scores(
+    scores: np.ndarray, info: ScoreInfo, certain: np.ndarray | None, params: ScoreMaskParams
+) -> tuple[np.ndarray, float]:
+    """Cut scores at a threshold, close, open, and keep what is certain.
+
+    Parameters
+    ----------
+    scores : (H, W) float
+        Scores of `apply_score`.
+    info : ScoreInfo
+        How the scores were made; ``mk="auto"`` depends on it.
+    certain : (H, W) bool or None
+        Pixels that are occupied whatever their score, such as nuclei.
+    params : ScoreMaskParams
+        Threshold and kernel. A threshold of 0 is a threshold.
+
+    Returns
+    -------
+    mask : (H, W) bool
+    threshold : float
+        The threshold in use.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or scores have NaN.
+
+    Examples
+    --------
+    >>> scores = np.zeros((9, 9), np.float32)
+    >>> scores[2:7, 2:7] = 0.9
+    >>> mask, threshold = mask_scores(scores, ScoreInfo("gauss", 5), None, ScoreMaskParams(threshold=0.5))
+    >>> int(mask.sum()), threshold
+    (21, 0.5)
+    """
+    scores = check_image(scores, "scores")
+    if certain is not None:
+        certain = check_mask(certain, "certain")
+        check_same_shape({"scores": scores, "certain": certain})
+    threshold = params.threshold if isinstance(params.threshold, float) else find_threshold(scores, params.threshold)
+    mk = default_mk(info) if params.mk == "auto" else params.mk
+    mask = close_open(scores >= threshold, mk)
+    return (mask if certain is None else mask | certain), threshold
