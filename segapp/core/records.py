@@ -74,48 +74,72 @@ def make_transcripts(
     if cell_id is not None:
         cell_id = _as_type(cell_id, np.uint32, "cell_id")
 
-    names, rank = _rank_genes(gene, genes)
-    gene = rank[gene]
-    if not _is_sorted(y, x, gene):
-        order = sort_order(y, x, gene)
-        # Each column is replaced as it is sorted: only one old and one new column are in memory at a time.
-        x = x[order]
-        y = y[order]
-        gene = gene[order]
-        for name in columns:
-            columns[name] = columns[name][order]
-        if cell_id is not None:
-            cell_id = cell_id[order]
-        del order
+    columns = {"x": x, "y": y, "gene": gene, **columns}
+    if cell_id is not None:
+        columns["cell_id"] = cell_id
+    del x, y, gene, cell_id
+    return assemble(columns, genes, dict(header or {}))
 
-    starts = _run_starts(y, x, gene)
-    if len(starts) < len(x):
-        for name, column in columns.items():
-            sums = np.add.reduceat(column, starts, dtype=np.uint64)
-            if sums.max() > _UINT32_MAX:
-                raise InputError(
-                    f"One gene has {int(sums.max()):,} UMIs ({name}) at one position, more than the "
-                    f"{_UINT32_MAX:,} that a count can hold; check the count column of the input."
-                )
-            columns[name] = sums.astype(np.uint32)
-        if cell_id is not None:
-            cell_id = np.maximum.reduceat(cell_id, starts)
-        x, y, gene = x[starts], y[starts], gene[starts]
 
-    kept = dict(header or {})
-    x, y, gene = _read_only(x), _read_only(y), _read_only(gene)
-    columns = {name: _read_only(v) for name, v in columns.items()}
-    cell_id = None if cell_id is None else _read_only(cell_id)
-    return Transcripts(
-        x=x,
-        y=y,
-        gene=gene,
-        counts=columns,
-        genes=names,
-        header=kept,
-        cell_id=cell_id,
-        digest=_digest(x, y, gene, columns, names, kept, cell_id),
-    )
+def assemble(columns: dict[str, np.ndarray], genes: Sequence[str], header: Mapping[str, str]) -> Transcripts:
+    """Do the work of `make_transcripts`, and empty `columns` meanwhile: a reader of large files keeps no second copy.
+
+    Parameters
+    ----------
+    columns : dict of str to (N,) array
+        ``x``, ``y``, ``gene`` of int32, the layers of uint32, and ``cell_id`` of uint32 where known; N > 0.
+    genes : sequence of str
+        Gene names.
+    header : mapping of str to str
+        The ``#`` lines.
+
+    Returns
+    -------
+    Transcripts
+
+    Examples
+    --------
+    >>> columns = {name: np.array([3], dtype=np.int32) for name in ("x", "y", "gene")}
+    >>> columns["total"] = np.array([5], dtype=np.uint32)
+    >>> assemble(columns, ["a", "b", "c", "d"], {}).genes, columns
+    (('d',), {})
+    """
+    names, rank = _rank_genes(columns["gene"], genes)
+    columns["gene"] = rank[columns["gene"]]
+    keys = columns["y"], columns["x"], columns["gene"]
+    order = None if _is_sorted(*keys) else sort_order(*keys)
+    n_runs = _count_runs(*keys, order)
+    starts = None if n_runs == len(keys[0]) else _run_starts(*keys, order, n_runs)
+    del keys
+
+    # One column at a time, and each old one is freed before the next: the peak stays near the size of the result.
+    done: dict[str, np.ndarray] = {}
+    for name in list(columns):
+        column = columns.pop(name)
+        if order is not None:
+            column = column[order]
+        if starts is not None:
+            column = _merge(name, column, starts)
+        done[name] = _read_only(column)
+    x, y, gene = done.pop("x"), done.pop("y"), done.pop("gene")
+    cell_id = done.pop("cell_id", None)
+    digest = _digest(x, y, gene, done, names, header, cell_id)
+    return Transcripts(x=x, y=y, gene=gene, counts=done, genes=names, header=header, cell_id=cell_id, digest=digest)
+
+
+def _merge(name: str, column: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """One value for every run of equal (y, x, gene)."""
+    if name in ("x", "y", "gene"):
+        return column[starts]
+    if name == "cell_id":
+        return np.maximum.reduceat(column, starts)
+    sums = np.add.reduceat(column, starts, dtype=np.uint64)
+    if sums.max() > _UINT32_MAX:
+        raise InputError(
+            f"One gene has {int(sums.max()):,} UMIs ({name}) at one position, more than the {_UINT32_MAX:,} that a "
+            "count can hold; check the count column of the input."
+        )
+    return sums.astype(np.uint32)
 
 
 def _as_type(values: np.ndarray, dtype: type, name: str) -> np.ndarray:
@@ -202,6 +226,8 @@ def sort_order(*keys: np.ndarray) -> np.ndarray:
     for key in reversed(keys):
         low = int(key.min())
         span = int(key.max()) - low
+        if key is keys[-1] and np.all(key[1:] >= key[:-1]):
+            continue  # files are often sorted by gene already
         shift = 0
         while span >> shift:
             _radix_pass(key, low, shift, order, spare)
@@ -239,17 +265,24 @@ def _is_sorted(y: np.ndarray, x: np.ndarray, gene: np.ndarray) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _run_starts(y: np.ndarray, x: np.ndarray, gene: np.ndarray) -> np.ndarray:
-    """Index of the first record of every run of equal (y, x, gene)."""
-    n = y.shape[0]
+def _count_runs(y: np.ndarray, x: np.ndarray, gene: np.ndarray, order: np.ndarray | None) -> int:
+    """Number of runs of equal (y, x, gene) in the given order."""
     count = 1
-    for i in range(1, n):
-        if y[i] != y[i - 1] or x[i] != x[i - 1] or gene[i] != gene[i - 1]:
+    for i in range(1, y.shape[0]):
+        a, b = (i - 1, i) if order is None else (order[i - 1], order[i])
+        if y[a] != y[b] or x[a] != x[b] or gene[a] != gene[b]:
             count += 1
-    starts = np.zeros(count, dtype=np.int64)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _run_starts(y: np.ndarray, x: np.ndarray, gene: np.ndarray, order: np.ndarray | None, n_runs: int) -> np.ndarray:
+    """Place in the order of the first record of every run of equal (y, x, gene)."""
+    starts = np.zeros(n_runs, dtype=np.int64)
     k = 1
-    for i in range(1, n):
-        if y[i] != y[i - 1] or x[i] != x[i - 1] or gene[i] != gene[i - 1]:
+    for i in range(1, y.shape[0]):
+        a, b = (i - 1, i) if order is None else (order[i - 1], order[i])
+        if y[a] != y[b] or x[a] != x[b] or gene[a] != gene[b]:
             starts[k] = i
             k += 1
     return starts

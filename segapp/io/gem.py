@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from segapp.core.records import make_transcripts
+from segapp.core.records import assemble
 from segapp.core.types import InputError, Tick, Transcripts, no_tick
 from segapp.io.atomic import atomic_file
 
@@ -22,7 +22,7 @@ COUNT_NAMES = ("MIDCount", "MIDCounts", "UMICount", "UMICounts")
 
 _LAYER_NAMES = {"exon": ("ExonCount",), "spliced": ("EXONIC",), "unspliced": ("INTRONIC",)}
 _CELL_NAMES = ("CellID", "cell", "label")
-_BLOCK = 32 << 20
+_BLOCK = 16 << 20
 _ROWS = 1 << 20
 _INT32, _UINT32 = np.iinfo(np.int32), np.iinfo(np.uint32)
 _MAGIC = (
@@ -131,13 +131,11 @@ def _read(path: Path, stream: IO[bytes], raw: IO[bytes], size: int, tick: Tick) 
     for role in list(parts):
         # One column at a time: its blocks are freed before the next column is joined.
         columns[role] = np.concatenate(parts.pop(role))
-    x, y, gene = columns.pop("x"), columns.pop("y"), columns.pop("gene")
-    cell_id = columns.pop("cell_id", None)
-    return make_transcripts(x, y, gene, columns, list(codes), header=header, cell_id=cell_id)
+    return assemble(columns, list(codes), header)
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Pieces of about 32 MiB that end at a line's end."""
+    """Pieces of about 16 MiB that end at a line's end."""
     rest = b""
     while piece := stream.read(_BLOCK):
         cut = piece.rfind(b"\n") + 1
@@ -311,6 +309,7 @@ def write_gem(transcripts: Transcripts, path: str | Path) -> None:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.gem.gz"
+    >>> from segapp.core.records import make_transcripts
     >>> t = make_transcripts([7], [9], [0], {"total": [2]}, ["Actb"], header={"BinSize": "1"})
     >>> write_gem(t, path)
     >>> read_gem(path).digest == t.digest
