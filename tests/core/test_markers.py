@@ -5,7 +5,7 @@ from skimage.feature import peak_local_max
 
 from segapp.core.convolve import gauss_blur
 from segapp.core.label import markers
-from segapp.core.label.markers import find_peaks, find_peaks_from_mask, find_peaks_with_erosion, label_mask
+from segapp.core.label.markers import depth, find_peaks, find_peaks_from_mask, find_peaks_with_erosion, label_mask
 from segapp.core.threshold import otsu
 from segapp.core.types import InputError
 
@@ -117,6 +117,14 @@ def test_peaks_do_not_depend_on_the_dtype(dtype: type) -> None:
     image = np.rint(blobs(2).clip(0, 255)).astype(dtype)
     reference = find_peaks(image.astype(np.float64), k=3, min_distance=5, threshold_abs=100)
     assert np.array_equal(find_peaks(image, k=3, min_distance=5, threshold_abs=100), reference)
+
+
+def test_depth_is_the_exact_distance_and_ends_nowhere_at_the_border() -> None:
+    mask = np.ones((9, 9), bool)
+    assert np.array_equal(depth(mask), np.full((9, 9), 9))
+    mask[0, 0] = False
+    y, x = np.indices((9, 9))
+    assert np.allclose(depth(mask), np.hypot(y, x), atol=1e-5)
 
 
 def test_components_are_numbered_in_reading_order() -> None:

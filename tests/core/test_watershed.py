@@ -20,7 +20,7 @@ def scene(dtype: type = np.uint8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for x in (20, 37, 80, 97, 140, 175):
             n += 1
             cv2.circle(truth, (x, y), 9, n, -1)
-    stain = cv2.GaussianBlur((truth > 0) * 160.0, (9, 9), 0) + 15
+    stain = cv2.distanceTransform((truth > 0).astype(np.uint8), cv2.DIST_L2, 5) * 12 + 40.0 * (truth > 0) + 15
     stain += np.random.default_rng(0).normal(0, 3, stain.shape)
     return stain.clip(0, 255).astype(dtype), truth > 0, truth
 
@@ -67,6 +67,15 @@ def test_the_nuclei_of_a_stain_are_scikit_image_s_basins() -> None:
     markers = find_peaks_from_mask(mask, min_distance=7)
     truth = skimage_watershed(-blurred, markers, mask=mask)
     assert np.array_equal(label_nuclei(stain, mask, NucleiWatershedParams()), truth)
+
+
+def test_evenly_bright_nuclei_are_parted_at_their_waist_on_the_distance_landscape() -> None:
+    mask = scene()[1]
+    stain = np.where(mask, 100, 10).astype(np.uint8)
+    labels = label_nuclei(stain, mask, NucleiWatershedParams(landscape="distance"))
+    touching = labels[20, 10:48]
+    assert len(set(touching[touching > 0])) == 2
+    assert abs(int(np.argmax(np.diff(touching[touching > 0]) != 0)) - 17) <= 2
 
 
 @pytest.mark.parametrize("how", ["distance", "peaks", "erosion"])

@@ -102,7 +102,7 @@ def find_peaks_from_mask(mask: np.ndarray, *, min_distance: int) -> np.ndarray:
         markers = np.zeros(mask.shape, np.int32)
         markers[mask.shape[0] // 2, mask.shape[1] // 2] = 1
         return markers
-    return _mark_peaks(cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3), 0.0, min_distance, None)
+    return _mark_peaks(_chamfer(mask), 0.0, min_distance, None)
 
 
 def find_peaks_with_erosion(
@@ -195,6 +195,40 @@ def label_mask(mask: np.ndarray) -> np.ndarray:
 def warm() -> None:
     """Compile (or load from the cache) every kernel of this module."""
     find_peaks(np.eye(5), k=1, min_distance=1, threshold_abs=0)
+
+
+def depth(mask: np.ndarray) -> np.ndarray:
+    """Return how deep each pixel lies inside a mask: its Euclidean distance to the nearest pixel outside.
+
+    Parameters
+    ----------
+    mask : (H, W) bool array
+        Mask.
+
+    Returns
+    -------
+    (H, W) float32 array
+        Exact distance in px, 0 outside. Beyond the border counts as mask; in a mask that fills the frame every pixel
+        is as deep as the frame is long.
+
+    Raises
+    ------
+    InputError
+        When `mask` is not a mask.
+
+    Examples
+    --------
+    >>> depth(np.array([[False, True, True, True]]))
+    array([[0., 1., 2., 3.]], dtype=float32)
+    """
+    mask = check_mask(mask, "mask")
+    if mask.all():
+        return np.full(mask.shape, max(mask.shape), np.float32)
+    return cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def _chamfer(mask: np.ndarray) -> np.ndarray:
+    return cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
 
 
 def _check_distance(min_distance: int) -> None:

@@ -9,7 +9,7 @@ from numba import njit
 
 from segapp.core.checks import check_image, check_labels, check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur
-from segapp.core.label.markers import find_peaks, find_peaks_from_mask, find_peaks_with_erosion
+from segapp.core.label.markers import depth, find_peaks, find_peaks_from_mask, find_peaks_with_erosion
 from segapp.core.params import Params, knob
 from segapp.core.types import Tick, no_tick
 
@@ -46,6 +46,11 @@ class NucleiWatershedParams(Params):
         soft=(1, 21),
         doc="Diameter of the blur of the stain before flooding. Larger: smoother borders; with peaks fewer nuclei.",
     )
+    landscape: Literal["stain", "distance"] = knob(
+        "stain",
+        doc="What is flooded: stain = borders run where the stain is darkest, distance = where the mask is narrowest; "
+        "take distance where nuclei are noisy or evenly bright.",
+    )
     min_area: int = knob(
         80,
         unit="px²",
@@ -64,11 +69,11 @@ def label_nuclei(
     Parameters
     ----------
     stain : (H, W) array of any integer or float dtype
-        Brightness; it is blurred, and the brightest pixels are flooded first.
+        Brightness.
     mask : (H, W) bool array
         Mask of the nuclei, see `segapp.core.stain.mask_nuclei`.
     params : NucleiWatershedParams
-        Kind and spacing of the markers, blur.
+        Kind and spacing of the markers, and what is flooded: brightest or deepest pixels first.
     tick : Tick, optional
         Progress.
 
@@ -104,6 +109,8 @@ def label_nuclei(
         markers = find_peaks_with_erosion(
             mask, k=_EROSION_K, square=False, min_area=params.min_area, n_iter=-1, float_k=1, tick=tick
         )
+    if params.landscape == "distance":
+        return watershed(-depth(mask), markers, mask, tick)
     return watershed(-gauss_blur(stain, params.k), markers, mask, tick)
 
 
