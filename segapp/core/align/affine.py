@@ -1,0 +1,339 @@
+"""Affine alignment: far off by correlation, near by the ECC algorithm, the rest by gradients of the true NCC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import scipy.fft
+
+from segapp.core.align.ncc import overlap_ncc
+from segapp.core.align.search import Found, features, search
+from segapp.core.align.transform import Alignment, as_matrix, compose, orientation_matrix, rescale, to_unit
+from segapp.core.types import Tick
+
+if TYPE_CHECKING:
+    import torch
+
+SEARCH_SIDE, SEARCH_FACTOR = 256, 4
+"""The search shrinks images towards this side, by this factor at most: nuclei must stay visible."""
+NEAR_SIDE, NEAR_FACTOR = 512, 2
+"""The gradient steps do the same; a nucleus stays several px wide, so nothing is lost."""
+LARGEST_SIDE = 3072
+"""Larger images are shrunk to this side whatever becomes of nuclei, to bound time and memory."""
+CHANCE = 6.0
+"""A peak of the search below this height may be chance: it is not followed."""
+NEARLY = 4.0
+"""A turn or scale that moves the rim by less than this many px may be no turn at all."""
+MIN_OVERLAP = 0.3
+"""Share of the frame that the stain must still cover, compared with the start."""
+FINE, COARSE = 2.0, 20.0
+"""Band in px of the input that the near steps compare. Blurring the stain by `FINE` first matters: bilinear sampling
+smooths its noise between pixels only, and NCC would drift to half pixels for it."""
+CHI2 = 13.8
+"""Two more free numbers must improve the fit beyond what chance does once in a thousand (chi-squared, 2 degrees)."""
+STIFFNESS = 50.0
+"""About 1 over the curvature of NCC with displacement in px, so that the first step has the right length."""
+GAIN = 1e-6
+"""A candidate must be better than the start by this much NCC: less is rounding."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Frame image and stain at one resolution.
+
+    Parameters
+    ----------
+    fixed, moving : float32 arrays
+        Blurred counts and stain.
+    factor : float
+        Side of their pixels in px of the input.
+    """
+
+    fixed: np.ndarray
+    moving: np.ndarray
+    factor: float = 1.0
+
+    def shrunk(self, side: int, most: int) -> Pair:
+        """Return the pair with whole blocks of pixels averaged, so that it comes near `side`, by `most` at most."""
+        longest = max(self.fixed.shape)
+        factor = max(1, min(most, longest // side), -(-longest // LARGEST_SIDE))
+        return self.blocks(min(factor, *self.fixed.shape, *self.moving.shape))
+
+    def blocks(self, factor: int) -> Pair:
+        """Return the pair with blocks of `factor` x `factor` pixels averaged; a ragged edge is left out."""
+        if factor <= 1:
+            return self
+        return Pair(_shrink(self.fixed, factor), _shrink(self.moving, factor), self.factor * factor)
+
+
+def align_affine(
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    *,
+    n_epochs: int,
+    orientations: tuple[str, ...],
+    start: np.ndarray | None,
+    tick: Tick,
+) -> tuple[np.ndarray, str, str]:
+    """Find the affine transform under which stain and blurred RNA have the highest NCC.
+
+    Parameters
+    ----------
+    fixed : (H, W) float32
+        Blurred counts in the frame.
+    moving : (h, w) float32
+        Stain.
+    n_epochs : int
+        Largest number of gradient steps at the end; 0 leaves them out. They stop when they no longer help.
+    orientations : tuple of str
+        Flips and transposes to try; the first is the one that is given.
+    start : (2, 3) array or None
+        Frame position to stain position in px, taken as near: no search is made. None searches.
+    tick : Tick
+        Progress.
+
+    Returns
+    -------
+    matrix : (2, 3) float64
+        Frame position to stain position in px; the start where nothing better was found.
+    orientation : str
+        Which of `orientations` it holds.
+    note : str
+        What the user should know.
+
+    References
+    ----------
+    Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", IEEE
+    Transactions on Pattern Analysis and Machine Intelligence 30:1858-1865, 2008.
+    """
+    full = Pair(fixed, moving)
+    given = np.eye(2, 3) if start is None else np.asarray(start, np.float64)
+    best, orientation, note = given, orientations[0], ""
+    before, cover = overlap_ncc(fixed, moving, _plain(given, fixed.shape))
+    if start is None:
+        found, turned = _search(full, orientations, tick)
+        if found.score >= CHANCE:
+            best, orientation = found.matrix, turned
+        else:
+            note = "no clear match of stain and RNA far from the start; only small moves were tried"
+    near = full.shrunk(NEAR_SIDE, NEAR_FACTOR)
+    near = Pair(_band(near.fixed, near.factor, 0.5), _band(near.moving, near.factor, FINE), near.factor)
+    for coarse in (2, 1):
+        best = _ecc(near.blocks(coarse), best)
+    turn = orientation_matrix(orientation, fixed.shape)[:, :2] if start is None else given[:, :2]
+    candidates = [*_simplest(near, best, turn, n_epochs, tick), best]
+    for matrix in candidates:
+        after, covered = overlap_ncc(fixed, moving, _plain(matrix, fixed.shape))
+        if after > before + GAIN and covered >= MIN_OVERLAP * cover:
+            return matrix, orientation, note
+    return given, orientations[0], note or "nothing better than the start was found, so it is kept"
+
+
+def climb(value: Callable[[torch.Tensor], torch.Tensor], start: np.ndarray, n_epochs: int, tick: Tick) -> np.ndarray:
+    """Maximise a torch function of a few numbers by L-BFGS; return the best numbers met, never worse than the start.
+
+    Parameters
+    ----------
+    value : callable
+        Takes a float64 tensor like `start`, returns a scalar tensor.
+    start : array
+        Start; one unit of every number should move the image by about one px.
+    n_epochs : int
+        Largest number of iterations.
+    tick : Tick
+        Called once an evaluation.
+
+    Returns
+    -------
+    array like `start`
+        Best numbers met.
+    """
+    import torch
+
+    numbers = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([numbers], max_iter=1, line_search_fn="strong_wolfe")
+    best, met = -np.inf, np.array(start, np.float64)
+
+    def closure() -> torch.Tensor:
+        nonlocal best, met
+        optimizer.zero_grad()
+        loss = -STIFFNESS * value(numbers)
+        loss.backward()
+        if -loss.item() > best:
+            best, met = -loss.item(), numbers.detach().numpy().copy()
+        return loss
+
+    for epoch in range(n_epochs):
+        tick(epoch, n_epochs)
+        last = numbers.detach().clone()
+        optimizer.step(closure)
+        if float((numbers.detach() - last).abs().max()) < 0.01:
+            break  # a hundredth of a px is far below what the noise of counts allows to see
+    return met
+
+
+def sampled_ncc(fixed: torch.Tensor, moving: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """Return the NCC of a frame image and a stain sampled at `grid`, over their overlap, as a torch scalar.
+
+    Parameters
+    ----------
+    fixed, moving : (1, 1, H, W) and (1, 1, h, w) tensors
+        Images, `moving` of mean 0.
+    grid : (1, H, W, 2) tensor
+        Positions for `torch.nn.functional.grid_sample`, ``align_corners=False``.
+
+    Returns
+    -------
+    scalar tensor
+        Differentiable in `grid`.
+    """
+    import torch
+
+    moved = torch.nn.functional.grid_sample(moving, grid, padding_mode="border", align_corners=False)
+    inside = (grid.detach().abs() <= 1).all(-1)[:, None].to(moved.dtype)
+    n = inside.sum().clamp(min=1)
+    a = (fixed - (fixed * inside).sum() / n) * inside
+    b = (moved - (moved * inside).sum() / n) * inside
+    return (a * b).sum() / (a.square().sum() * b.square().sum()).sqrt().clamp(min=1e-12)
+
+
+def tensor(image: np.ndarray) -> torch.Tensor:
+    """Return an image as a (1, 1, H, W) float32 tensor of mean 0 and standard deviation 1."""
+    import torch
+
+    spread = float(image.std()) or 1.0
+    return torch.from_numpy(((image - image.mean()) / spread).astype(np.float32))[None, None]
+
+
+def _search(full: Pair, orientations: tuple[str, ...], tick: Tick) -> tuple[Found, str]:
+    pair = full.shrunk(SEARCH_SIDE, SEARCH_FACTOR)
+    fixed, moving = features(pair.fixed, 0.7, 4.0), features(pair.moving, 0.7, 4.0)
+    best, orientation = Found(np.eye(2, 3), -np.inf), orientations[0]
+    for name in orientations:
+        found = search(fixed, moving, orientation_matrix(name, fixed.shape), tick)
+        if found.score > best.score:
+            best, orientation = found, name
+    return Found(rescale(best.matrix, pair.factor), best.score), orientation
+
+
+def _ecc(pair: Pair, matrix: np.ndarray) -> np.ndarray:
+    """Move `matrix` to the nearest maximum of the enhanced correlation coefficient; keep it where there is none."""
+    if min(pair.fixed.shape) < 16 or min(pair.moving.shape) < 16:
+        return matrix
+    start = rescale(matrix, 1 / pair.factor)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-5)
+    try:
+        _, found = cv2.findTransformECC(pair.fixed, pair.moving, start.astype(np.float32), cv2.MOTION_AFFINE, criteria)
+    except cv2.error:  # raised when the images do not correlate or the overlap is lost
+        return matrix
+    moved = np.asarray(found, np.float64)
+    shape = pair.fixed.shape
+    was, _ = overlap_ncc(pair.fixed, pair.moving, _plain(start, shape))
+    now, cover = overlap_ncc(pair.fixed, pair.moving, _plain(moved, shape))
+    return rescale(moved, pair.factor) if now > was and cover > MIN_OVERLAP else matrix
+
+
+def _simplest(pair: Pair, matrix: np.ndarray, turn: np.ndarray, n_epochs: int, tick: Tick) -> list[np.ndarray]:
+    """Polish a shift, a similarity and an affine map; return them in order of preference.
+
+    Free numbers that the data do not call for only add noise: a stain that is merely shifted is found twice as well
+    by a shift. The next model is taken where it improves the fit beyond chance.
+    """
+    angle_scale = matrix[:, :2] @ turn.T
+    even = np.array([[1.0, 0.0], [0.0, 1.0]]) * (angle_scale[0, 0] + angle_scale[1, 1]) / 2
+    even = even + np.array([[0.0, -1.0], [1.0, 0.0]]) * (angle_scale[1, 0] - angle_scale[0, 1]) / 2
+    shape = pair.fixed.shape
+    middle = np.array([shape[1] - 1, shape[0] - 1]) / 2 * pair.factor
+    at = matrix[:, :2] @ middle + matrix[:, 2]
+    models = []
+    rim = np.abs(even - np.eye(2)).sum() * max(shape) / 2 * pair.factor
+    starts = [(even @ turn, 4), (matrix[:, :2], 6)]
+    if rim < NEARLY:
+        starts.insert(0, (turn, 2))
+    for linear, free in starts:
+        start = np.column_stack([linear, at - linear @ middle])
+        found = _polish(pair, start, free, n_epochs, tick) if n_epochs else start
+        value, cover = overlap_ncc(pair.fixed, pair.moving, _plain(rescale(found, 1 / pair.factor), shape))
+        models.append((value if cover > MIN_OVERLAP else -1.0, found, free))
+    samples = independent_pixels(pair.fixed, pair.moving)
+    order = [models[0]]
+    for model in models[1:]:
+        rho = float(np.clip(model[0], 0.01, 0.99))
+        needed = CHI2 * (model[2] - order[0][2]) / 2 * (1 - rho**2) / (2 * rho * samples)
+        order.insert(0 if model[0] > order[0][0] + needed else 1, model)
+    return [found for _, found, _ in order]
+
+
+def independent_pixels(a: np.ndarray, b: np.ndarray) -> float:
+    """Return how many independent pairs of pixels the correlation of two images of one shape rests on.
+
+    Parameters
+    ----------
+    a, b : float32 arrays
+        Images; the common corner of both is used.
+
+    Returns
+    -------
+    float
+        At least 1: the number of pixels over the sum of the product of their autocorrelations.
+
+    References
+    ----------
+    Clifford, Richardson and Hemon, "Assessing the significance of the correlation between two spatial processes",
+    Biometrics 45:123-134, 1989.
+    """
+    height, width = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
+    power = [np.abs(scipy.fft.fft2(image[:height, :width] - image[:height, :width].mean())) ** 2 for image in (a, b)]
+    common = float((power[0] * power[1]).sum(dtype=np.float64))
+    if common == 0:
+        return 1.0
+    return max(1.0, float(power[0].sum(dtype=np.float64)) * float(power[1].sum(dtype=np.float64)) / common)
+
+
+def _polish(pair: Pair, matrix: np.ndarray, free: int, n_epochs: int, tick: Tick) -> np.ndarray:
+    """Climb to the highest NCC with 2 (shift), 4 (and turn, scale) or 6 free numbers."""
+    import torch
+    from torch.nn.functional import affine_grid
+
+    fixed, moving = tensor(pair.fixed), tensor(pair.moving)
+    height, width = pair.fixed.shape
+    # one unit of each number moves the rim of the frame by about one px of the input
+    rim = 2 / max(height, width)
+    changes = np.zeros((6, 2, 3))
+    changes[0, 0, 2] = changes[1, 1, 2] = 1
+    changes[2, 0, 0] = changes[2, 1, 1] = changes[3, 1, 0] = rim
+    changes[3, 0, 1] = -rim
+    changes[4, 0, 0] = changes[5, 1, 0] = changes[5, 0, 1] = rim
+    changes[4, 1, 1] = -rim
+    changes = changes[:free] / pair.factor
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    from_centre = np.column_stack([np.eye(2), -centre])
+    start = compose(rescale(matrix, 1 / pair.factor), np.column_stack([np.eye(2), centre]))
+    base, steps, last = torch.tensor(start), torch.tensor(changes), torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64)
+    to_stain = torch.tensor(to_unit(pair.moving.shape))
+    to_frame = torch.tensor(np.vstack([from_centre, [0, 0, 1]]) @ np.linalg.inv(to_unit(pair.fixed.shape)))
+
+    def value(numbers: torch.Tensor) -> torch.Tensor:
+        now = torch.cat([base + torch.einsum("i,ijk->jk", numbers, steps), last])
+        theta = (to_stain @ now @ to_frame)[None, :2].float()
+        return sampled_ncc(fixed, moving, affine_grid(theta, [1, 1, height, width], align_corners=False))
+
+    numbers = climb(value, np.zeros(free), n_epochs, tick)
+    return rescale(compose(start + np.einsum("i,ijk->jk", numbers, changes), from_centre), pair.factor)
+
+
+def _band(image: np.ndarray, factor: float, fine: float) -> np.ndarray:
+    return features(image, fine / factor, COARSE / factor)
+
+
+def _plain(matrix: np.ndarray, shape: tuple[int, ...]) -> Alignment:
+    return Alignment("affine", (shape[0], shape[1]), as_matrix(matrix))
+
+
+def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    return cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)

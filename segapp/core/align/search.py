@@ -1,0 +1,134 @@
+"""Find a stain that lies far off: every shift at once by Fourier transform, for a few angles and scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import scipy.fft
+
+from segapp.core.align.transform import compose
+from segapp.core.types import Tick
+
+REACH = 0.3
+"""Largest shift looked for, as a share of the side: 25 % and a margin."""
+ANGLES = (0.0, -2.0, 2.0, -4.0, 4.0, -6.0, 6.0, -8.0, 8.0, -10.0, 10.0, -12.0, 12.0)
+SCALES = (0.94, 0.97, 1.0, 1.03, 1.06)
+SURE = 9.0
+"""Height of a correlation peak, in standard deviations of the surface, that chance does not reach."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A candidate of the search: frame position to stain position, and how far its peak stands out."""
+
+    matrix: np.ndarray
+    score: float
+
+
+def features(image: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+    """Keep the structure between two scales, so that uneven light and lone bright pixels do not count.
+
+    Parameters
+    ----------
+    image : (H, W) float32
+        Stain or blurred counts.
+    fine, coarse : float
+        Standard deviations in px of the two Gaussians whose difference is taken.
+
+    Returns
+    -------
+    (H, W) float32
+        Mean 0, standard deviation near 1, clipped at 4.
+    """
+    small = cv2.GaussianBlur(image, (0, 0), fine) if fine > 0 else image
+    band = small - cv2.GaussianBlur(image, (0, 0), coarse)
+    spread = float(band.std())
+    if spread == 0:
+        return np.zeros_like(band)
+    return np.clip(band / spread, -4, 4).astype(np.float32)
+
+
+class Surface:
+    """Correlation of one frame image with a stain under any angle and scale, over all shifts."""
+
+    def __init__(self, fixed: np.ndarray, moving: np.ndarray) -> None:
+        self.shape = fixed.shape
+        self.moving = moving
+        self._padded = tuple(scipy.fft.next_fast_len(int(side * (1 + REACH)) + 1, real=True) for side in fixed.shape)
+        self._fixed = np.conj(scipy.fft.rfft2(fixed, self._padded))
+        reach_y, reach_x = (max(1, int(REACH * side)) for side in fixed.shape)
+        # shifts of the padded circle: 0 ... reach, then -reach ... -1
+        self._dy, self._dx = _shifts(reach_y), _shifts(reach_x)
+        overlap = np.outer(self.shape[0] - np.abs(self._dy), self.shape[1] - np.abs(self._dx))
+        self._weight = (1 / np.sqrt(np.maximum(overlap, 1))).astype(np.float32)
+
+    def best(self, turn: np.ndarray) -> Found:
+        """Return the best shift for a stain moved by the 2 x 3 matrix `turn`."""
+        height, width = self.shape
+        moved = cv2.warpAffine(self.moving, turn, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        product = scipy.fft.rfft2(moved, self._padded)
+        product *= self._fixed
+        surface = scipy.fft.irfft2(product, self._padded)[np.ix_(self._dy, self._dx)] * self._weight
+        spread = float(surface.std())
+        at = np.unravel_index(int(surface.argmax()), surface.shape)
+        shift = np.array([[1.0, 0.0, self._dx[at[1]]], [0.0, 1.0, self._dy[at[0]]]])
+        score = float(surface[at] - surface.mean()) / spread if spread > 0 else 0.0
+        return Found(compose(turn, shift), score)
+
+
+def turn_matrix(angle: float, scale: float, shape: tuple[int, int]) -> np.ndarray:
+    """Return the 2 x 3 matrix of a turn by `angle` degrees and a `scale` about the centre of the frame."""
+    c, s = scale * np.cos(np.radians(angle)), scale * np.sin(np.radians(angle))
+    turn = np.array([[c, -s], [s, c]])
+    centre = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    return np.column_stack([turn, centre - turn @ centre])
+
+
+def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, tick: Tick) -> Found:
+    """Find shift, angle and scale of a stain.
+
+    Parameters
+    ----------
+    fixed, moving : (H, W) and (h, w) float32
+        Features of frame and stain, of mean 0.
+    base : (2, 3) array
+        Orientation, or any start, that angle and scale are added to.
+    tick : Tick
+        Called once a row of the grid.
+
+    Returns
+    -------
+    Found
+        The best candidate; its score says whether chance could have made it.
+    """
+    surface = Surface(fixed, moving)
+    seen: dict[tuple[float, float], Found] = {}
+
+    def look(angle: float, scale: float) -> Found:
+        key = (round(angle, 3), round(scale, 4))
+        if key not in seen:
+            seen[key] = surface.best(compose(base, turn_matrix(angle, scale, surface.shape)))
+        return seen[key]
+
+    at = (0.0, 1.0)
+    for i, angle in enumerate(ANGLES):
+        if look(*at).score >= SURE:
+            break
+        tick(i, len(ANGLES))
+        at = max((at, *((angle, scale) for scale in SCALES)), key=lambda there: look(*there).score)
+    # climb to the best angle and scale with ever smaller steps
+    for step in (2.0, 1.0, 0.5):
+        moved = True
+        while moved:
+            moved = False
+            for angle, scale in ((step, 0), (-step, 0), (0, step), (0, -step)):
+                there = (at[0] + angle, at[1] + 0.0125 * scale)
+                if abs(there[0]) <= 15 and 0.85 <= there[1] <= 1.15 and look(*there).score > look(*at).score:
+                    at, moved = there, True
+    return look(*at)
+
+
+def _shifts(reach: int) -> np.ndarray:
+    return np.r_[0 : reach + 1, -reach:0]

@@ -1,0 +1,278 @@
+"""Non-rigid alignment: a mesh of control points under a thin-plate spline, moved by NCC and by landmarks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from segapp.core.align.affine import COARSE, FINE, NEAR_FACTOR, NEAR_SIDE, Pair, climb, sampled_ncc, tensor
+from segapp.core.align.search import features
+from segapp.core.align.transform import Alignment, as_matrix, rescale, spline_basis, warp
+from segapp.core.types import InputError, Tick
+
+Points = tuple[tuple[float, float, float, float], ...]
+
+WINDOW, REACH = 192, 32
+"""Side of the windows that are matched one by one, and how far each is moved, in px of the input."""
+HOLD = 1e-5
+"""NCC that a control point pays for a move of 1 px: nothing where there are nuclei, all where there are none."""
+COARSE_NODES = 65
+"""Positions a side at which the spline is evaluated in each step; bilinear between them."""
+
+
+def mesh_points(shape: tuple[int, int], meshsize: float) -> np.ndarray:
+    """Return the control points of a mesh over the frame.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the frame in px.
+    meshsize : float
+        Largest distance between neighbours in px.
+
+    Returns
+    -------
+    (N, 2) float64
+        Positions (x, y), corners included.
+
+    Raises
+    ------
+    InputError
+        When the mesh is larger than the shorter side, or has more than 1,600 points.
+
+    Examples
+    --------
+    >>> mesh_points((101, 201), 100)[[0, -1]].tolist()
+    [[0.0, 0.0], [200.0, 100.0]]
+    """
+    height, width = shape
+    if meshsize > min(shape):
+        raise InputError(
+            f"meshsize={meshsize:g} px is larger than the shorter side of the image ({min(shape)} px); "
+            "lower it, or set align.mode=affine"
+        )
+    n_y, n_x = int(np.ceil(height / meshsize)) + 1, int(np.ceil(width / meshsize)) + 1
+    if n_y * n_x > 1600:
+        least = int(np.ceil(np.sqrt(height * width / 1400)))
+        raise InputError(
+            f"meshsize={meshsize:g} px gives {n_y * n_x:,} control points on {height} x {width} px; "
+            f"use at least {least}"
+        )
+    y, x = np.meshgrid(np.linspace(0, height - 1, n_y), np.linspace(0, width - 1, n_x), indexing="ij")
+    return np.stack([x.ravel(), y.ravel()], -1)
+
+
+def landmark_affine(landmarks: Points) -> np.ndarray | None:
+    """Return the affine map, frame to stain, that fits landmarks best; None for fewer than 3 or all on a line.
+
+    Parameters
+    ----------
+    landmarks : tuple of (x_from, y_from, x_to, y_to)
+        The stain position (x_from, y_from) belongs at the frame position (x_to, y_to).
+
+    Returns
+    -------
+    (2, 3) float64 or None
+    """
+    if len(landmarks) < 3:
+        return None
+    marks = np.array(landmarks, np.float64)
+    middle = marks[:, 2:].mean(0)
+    at = marks[:, 2:] - middle
+    spread = np.linalg.svd(at, compute_uv=False)
+    if spread[1] < 0.05 * spread[0]:
+        return None
+    fit, *_ = np.linalg.lstsq(np.column_stack([at, np.ones(len(at))]), marks[:, :2], rcond=None)
+    linear = fit[:2].T
+    return np.column_stack([linear, fit[2] - linear @ middle])
+
+
+def align_tps(
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    matrix: np.ndarray,
+    *,
+    meshsize: float,
+    landmarks: Points,
+    n_epochs: int,
+    tick: Tick,
+) -> Points:
+    """Find the control points under which stain and blurred RNA have the highest NCC.
+
+    Windows over the frame are matched one by one first, which sees moves of up to 32 px; a spline through the matches,
+    weighted by how clear they are, is then polished by the gradient of the NCC of the whole image.
+
+    Parameters
+    ----------
+    fixed : (H, W) float32
+        Blurred counts in the frame.
+    moving : (h, w) float32
+        Stain.
+    matrix : (2, 3) array
+        Affine start, frame position to stain position in px.
+    meshsize : float
+        Distance of control points in px.
+    landmarks : tuple of (x_from, y_from, x_to, y_to)
+        Pairs that the result obeys exactly: stain position, frame position.
+    n_epochs : int
+        Largest number of gradient steps.
+    tick : Tick
+        Progress.
+
+    Returns
+    -------
+    tuple of (x, y, u, v)
+        Frame positions and their stain positions; the landmarks come last.
+
+    Raises
+    ------
+    InputError
+        When the mesh does not fit the image, or two landmarks share a frame position.
+    """
+    shape = (fixed.shape[0], fixed.shape[1])
+    mesh = mesh_points(shape, meshsize)
+    marks = np.array(landmarks, np.float64).reshape(-1, 4)
+    if len(marks) and len(np.unique(marks[:, 2:], axis=0)) < len(marks):
+        raise InputError("two landmarks end at the same place; remove one of them")
+    if len(marks):
+        # a mesh point beside a landmark would fight it
+        gap = np.linalg.norm(mesh[:, None] - marks[None, :, 2:], axis=-1).min(1)
+        mesh = mesh[gap > meshsize / 4]
+    points = np.vstack([mesh, marks[:, 2:]])
+    free = len(mesh)
+    affine = Alignment("affine", shape, as_matrix(matrix))
+    offsets = np.zeros_like(points)
+    offsets[free:] = marks[:, :2] - affine.positions(marks[:, 2:])
+    pair = Pair(fixed, moving).shrunk(NEAR_SIDE, NEAR_FACTOR)
+    pair = Pair(
+        features(pair.fixed, 0.5 / pair.factor, COARSE / pair.factor),
+        features(pair.moving, FINE / pair.factor, COARSE / pair.factor),
+        pair.factor,
+    )
+    at, moves, trust = _match_windows(pair, matrix, _Guess(offsets[free:], points[free:]))
+    tick(1, 3)
+    size = float(max(shape))
+    if len(at):
+        basis = spline_basis(points, at, size)
+        offsets[:free] = _solve(basis, moves, trust, offsets, free)
+    elif len(marks):
+        offsets[:free] = _Guess(offsets[free:], points[free:])(mesh)
+    if n_epochs and free:
+        offsets[:free] = _polish(pair, affine, points, offsets, free, n_epochs, tick)
+    stain = affine.positions(points) + offsets
+    return tuple((float(x), float(y), float(u), float(v)) for (x, y), (u, v) in zip(points, stain, strict=True))
+
+
+def folds(alignment: Alignment) -> bool:
+    """Return whether the spline turns over itself anywhere, so that a piece of stain would appear twice."""
+    grid = alignment.nodes
+    along_x, along_y = np.diff(grid, axis=2)[:, :-1], np.diff(grid, axis=1)[:, :, :-1]
+    area = along_x[0] * along_y[1] - along_x[1] * along_y[0]
+    return bool((area > 0).any() and (area < 0).any()) or bool((area == 0).any())
+
+
+class _Guess:
+    """Offsets anywhere from those of the landmarks: a spline through them, or their mean where they are few."""
+
+    def __init__(self, offsets: np.ndarray, points: np.ndarray) -> None:
+        self.offsets, self.points = offsets, points
+        spread = np.linalg.svd(points - points.mean(0), compute_uv=False) if len(points) >= 3 else np.zeros(2)
+        self.bends = spread[1] > 0.05 * spread[0]
+
+    def __call__(self, at: np.ndarray) -> np.ndarray:
+        if self.bends:
+            return spline_basis(self.points, at, float(np.ptp(self.points, axis=0).max())) @ self.offsets
+        mean = self.offsets.mean(0) if len(self.offsets) else np.zeros(2)
+        return np.broadcast_to(mean, (len(at), 2)).copy()
+
+
+def _match_windows(pair: Pair, matrix: np.ndarray, guess: _Guess) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Match windows of the frame with the moved stain: centres, offsets from the affine start (px), and trust."""
+    height, width = pair.fixed.shape
+    small = Alignment("affine", (height, width), as_matrix(rescale(matrix, 1 / pair.factor)))
+    moved = warp(pair.moving, small, 1)
+    # offsets are found in the frame and turned into the stain at the end
+    linear = np.array(small.matrix)[:, :2]
+    side = int(min(WINDOW / pair.factor, height // 2, width // 2))
+    reach = int(REACH / pair.factor)
+    if side < 16:
+        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
+    padded = cv2.copyMakeBorder(moved, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    centres, moves, trust = [], [], []
+    rows = np.linspace(0, height - side, max(2, round(2 * height / side))).astype(int)
+    columns = np.linspace(0, width - side, max(2, round(2 * width / side))).astype(int)
+    for row in rows:
+        for column in columns:
+            window = pair.fixed[row : row + side, column : column + side]
+            centre = np.array([column, row]) + (side - 1) / 2
+            expected = guess(centre[None] * pair.factor)[0] / pair.factor
+            dx, dy = np.rint(np.linalg.solve(linear, expected)).astype(int)
+            top, left = row + dy, column + dx
+            area = padded[max(top, 0) : top + side + 2 * reach, max(left, 0) : left + side + 2 * reach]
+            if window.std() < 1e-3 or area.shape != (side + 2 * reach, side + 2 * reach) or area.std() < 1e-3:
+                continue
+            surface = cv2.matchTemplate(area, window, cv2.TM_CCOEFF_NORMED)
+            clear, peak = _peak(surface)
+            if clear > 4.5:
+                centres.append(centre)
+                moves.append(linear @ (peak - reach + np.array([dx, dy])))
+                trust.append(clear)
+    if not centres:
+        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
+    at = (np.array(centres) + 0.5) * pair.factor - 0.5
+    return at, np.array(moves) * pair.factor, np.array(trust)
+
+
+def _peak(surface: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return how far the peak stands out (standard deviations) and where it is (x, y), between pixels."""
+    row, column = np.unravel_index(int(surface.argmax()), surface.shape)
+    spread = float(surface.std())
+    clear = float(surface[row, column] - np.median(surface)) / spread if spread > 0 else 0.0
+    at = np.array([column, row], np.float64)
+    if not (0 < row < surface.shape[0] - 1 and 0 < column < surface.shape[1] - 1):
+        return 0.0, at  # the true peak may lie outside
+    for axis, line in enumerate((surface[row, column - 1 : column + 2], surface[row - 1 : row + 2, column])):
+        bend = float(line[0] - 2 * line[1] + line[2])
+        at[axis] += 0.5 * float(line[0] - line[2]) / bend if bend < 0 else 0.0
+    return clear, at
+
+
+def _solve(basis: np.ndarray, moves: np.ndarray, trust: np.ndarray, offsets: np.ndarray, free: int) -> np.ndarray:
+    """Fit the free offsets to the matched windows; a window that disagrees with its neighbours counts less and less."""
+    wanted = moves - basis[:, free:] @ offsets[free:]
+    part = basis[:, :free]
+    weight = trust / trust.max()
+    found = np.zeros((free, 2))
+    for _ in range(10):
+        normal = part.T @ (weight[:, None] * part) + 1e-2 * np.eye(free)
+        found = np.linalg.solve(normal, part.T @ (weight[:, None] * wanted))
+        miss = np.linalg.norm(part @ found - wanted, axis=1)
+        weight = trust / trust.max() / (1 + (miss / max(1.0, 1.5 * float(np.median(miss)))) ** 2)
+    return found
+
+
+def _polish(
+    pair: Pair, affine: Alignment, points: np.ndarray, offsets: np.ndarray, free: int, n_epochs: int, tick: Tick
+) -> np.ndarray:
+    import torch
+    from torch.nn.functional import interpolate
+
+    height, width = pair.fixed.shape
+    n_y, n_x = min(COARSE_NODES, height), min(COARSE_NODES, width)
+    y, x = np.meshgrid(np.linspace(0, height - 1, n_y), np.linspace(0, width - 1, n_x), indexing="ij")
+    frame = (np.stack([x.ravel(), y.ravel()], -1) + 0.5) * pair.factor - 0.5
+    basis = spline_basis(points, frame, float(max(affine.shape)))
+    still = affine.positions(frame) + basis @ np.vstack([np.zeros((free, 2)), offsets[free:]])
+    fixed, moving = tensor(pair.fixed), tensor(pair.moving)
+    sides = np.array([pair.moving.shape[1], pair.moving.shape[0]]) * pair.factor
+    base, part, size = torch.tensor(still), torch.tensor(basis[:, :free]), torch.tensor(sides)
+    start = torch.tensor(offsets[:free])
+
+    def value(numbers: torch.Tensor) -> torch.Tensor:
+        moves = numbers.reshape(free, 2)
+        at = (2 * (base + part @ moves) + 1) / size - 1
+        coarse = at.T.reshape(1, 2, n_y, n_x).float()
+        grid = interpolate(coarse, (height, width), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+        return sampled_ncc(fixed, moving, grid) - HOLD * (moves - start).square().sum()
+
+    return climb(value, offsets[:free].ravel(), n_epochs, tick).reshape(free, 2)
