@@ -168,7 +168,7 @@ def _pictures(background: np.ndarray, labels: np.ndarray, geometry: CellGeometry
     step = -(-max(labels.shape) // MAX_SIDE)
     area = float(np.median(geometry.area_px)) if len(geometry.area_px) else 1.0
     return {
-        "images": {"hires": _hires(background, step), "segmentation": _every(labels, step)},
+        "images": {"hires": _hires(background, step), "segmentation": labels[::step, ::step].astype(np.int32)},
         "scalefactors": {
             "tissue_hires_scalef": 1.0 / step,
             # The diameter of a circle as large as the median cell.
@@ -184,18 +184,13 @@ def _hires(image: np.ndarray, step: int) -> np.ndarray:
     black, white = stretch(image)
     pixels: np.ndarray = image.astype(np.float32)
     if step > 1:
-        bottom, right = (-n % step for n in image.shape)
-        pixels = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        size = (pixels.shape[1] // step, pixels.shape[0] // step)
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        # Block i is centred on frame px i * step: that is where a plot draws pixel i.
+        height, width = (-(-n // step) * step for n in image.shape)
+        before = step // 2
+        pixels = cv2.copyMakeBorder(pixels, before, step, before, step, cv2.BORDER_REPLICATE)[:height, :width]
+        pixels = cv2.resize(pixels, (width // step, height // step), interpolation=cv2.INTER_AREA)
     grey = np.clip((pixels - black) * (255.0 / (white - black)) + 0.5, 0, 255).astype(np.uint8)
     return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
-
-
-def _every(labels: np.ndarray, step: int) -> np.ndarray:
-    """The pixel in the middle of each step x step block; labels have no mean."""
-    rows, columns = (np.minimum(np.arange(0, n, step) + (step - 1) // 2, n - 1) for n in labels.shape)
-    return labels[np.ix_(rows, columns)].astype(np.int32)
 
 
 def _picture_of_counts(transcripts: Transcripts, grid: Grid) -> np.ndarray:
