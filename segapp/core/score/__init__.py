@@ -17,7 +17,8 @@ from segapp.core.params import Params, Variants, knob
 from segapp.core.score import lookup, mixture, propagation
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
 from segapp.core.score.mask import ScoreMaskParams, mask_scores
-from segapp.core.score.mixture import Mixture, MixtureKnobs, fit_mixture
+from segapp.core.score.mixture import MixtureKnobs, fit_mixture
+from segapp.core.score.model import Mixture, log_odds_table, posterior_table
 from segapp.core.score.moran import MoranParams, fit_moran, score_moran
 from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
 from segapp.core.score.vi import VariationalKnobs, fit_vi
@@ -208,7 +209,7 @@ def apply_score(
     elif isinstance(params, MoranParams):
         scores = score_moran(counts, bins, params, info.statistics)
     elif isinstance(params, PropagationKnobs):
-        odds = _by_count(counts, bins, k, info.statistics, mixture.log_odds_table, -LOG_ODDS_LIMIT)
+        odds = _by_count(counts, bins, k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT)
         if certain is not None:
             odds[certain] = CERTAIN_LOG_ODDS
         scores = propagate(
@@ -221,11 +222,12 @@ def apply_score(
             max_iter=params.bp_max_iter,
             tick=tick,
         )
-        if bins is not None:
-            scores[(bins == 0) if certain is None else (bins == 0) & ~certain] = 0
+        # without evidence, or outside, a marginal is tiny but not even: make it nothing
+        nothing = _without_fit(counts.shape, bins, info.statistics)
+        scores[nothing if certain is None else nothing & ~certain] = 0
         return scores
     else:
-        scores = _by_count(counts, bins, k, info.statistics, mixture.posterior_table, 0.0)
+        scores = _by_count(counts, bins, k, info.statistics, posterior_table, 0.0)
         if params.method in ("EM+gauss", "VI+gauss"):  # type: ignore[attr-defined]
             if certain is not None:
                 scores[certain] = 1
@@ -285,10 +287,22 @@ def _fit_mixtures(counts: np.ndarray, bins: np.ndarray | None, params: Params, k
     }
 
 
+def _without_fit(shape: tuple[int, ...], bins: np.ndarray | None, statistics: Mapping[str, Any]) -> np.ndarray:
+    fits, pooled = statistics["mixtures"], statistics.get("pooled")
+    if bins is None:
+        return np.full(shape, fits.get("0") is None)
+    if pooled is not None:
+        return bins == 0
+    ids, ranks = lookup.bin_ranks(bins)
+    missing = np.array([fits.get(str(bin_)) is None for bin_ in ids] + [True])  # rank -1, bin 0, is the last
+    return missing[ranks]
+
+
 def _fit_one(histogram: np.ndarray, params: Params, tick: Tick) -> Mixture | None:
     if isinstance(params, VariationalKnobs):
         return fit_vi(histogram, n_epochs=params.vi_n_epochs, zero_inflated=params.vi_zero_inflated, tick=tick)
-    assert isinstance(params, MixtureKnobs)
+    if not isinstance(params, MixtureKnobs):
+        raise InputError(f"no mixture is fitted for method {params.method}")  # type: ignore[attr-defined]
     if isinstance(params.sample, int):
         histogram = mixture.draw(histogram, params.sample, params.seed)
     return fit_mixture(

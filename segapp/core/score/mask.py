@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from segapp.core.checks import check_image, check_mask, check_same_shape
 from segapp.core.morphology import close_open
 from segapp.core.params import Params, knob
-from segapp.core.threshold import knee, otsu
+from segapp.core.threshold import knee_or_otsu, otsu
 from segapp.core.types import ScoreInfo
 
 
@@ -62,12 +61,7 @@ def find_threshold(scores: np.ndarray, rule: Literal["auto", "knee"]) -> float:
     lowest, highest = float(scores.min()), float(scores.max())
     if not lowest < highest:
         return float(np.nextafter(np.float32(highest), np.float32(np.inf)))
-    if rule == "knee":
-        found = knee(scores)
-        if found is not None:
-            return float(found)
-        warnings.warn("the scores have no knee; Otsu's threshold is used instead", stacklevel=3)
-    return float(otsu(scores))
+    return knee_or_otsu(scores) if rule == "knee" else otsu(scores)
 
 
 def mask_scores(

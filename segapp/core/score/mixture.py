@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from segapp.core.params import Params, knob
-from segapp.core.score.nbinom import (
-    MOMENT_LIMITS,
-    SHAPE_LIMITS,
-    climb,
-    em_rounds,
-    log_pmf,
-)
+from segapp.core.score.model import Mixture, from_vector, limits, pair, to_vector
+from segapp.core.score.nbinom import MOMENT_LIMITS, SHAPE_LIMITS, climb, em_rounds
 from segapp.core.types import Tick, no_tick
 
 Weighting = Literal["none", "log"]
@@ -62,67 +56,6 @@ class MixtureKnobs(Params):
     )
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """Two negative binomials; index 0 is background, index 1 occupied.
-
-    Parameters
-    ----------
-    w : (float, float)
-        Proportions, summing to 1.
-    mu, r : (float, float)
-        Means and sizes: variance = mu + mu² / r.
-    z : (float, float)
-        Extra probability of a count of 0 (zero inflation); 0 for plain negative binomials.
-    log_likelihood : float
-        Mean log likelihood per (weighted) pixel.
-
-    Examples
-    --------
-    >>> Mixture(w=(0.8, 0.2), mu=(1.0, 20.0), r=(2.0, 5.0)).theta[1]
-    0.2
-    """
-
-    w: tuple[float, float]
-    mu: tuple[float, float]
-    r: tuple[float, float]
-    z: tuple[float, float] = (0.0, 0.0)
-    log_likelihood: float = 0.0
-
-    @property
-    def theta(self) -> tuple[float, float]:
-        """Success probabilities r / (r + mu)."""
-        return self.r[0] / (self.r[0] + self.mu[0]), self.r[1] / (self.r[1] + self.mu[1])
-
-    @property
-    def means(self) -> tuple[float, float]:
-        """Means with the zero inflation taken in."""
-        return (1 - self.z[0]) * self.mu[0], (1 - self.z[1]) * self.mu[1]
-
-    def ordered(self) -> Mixture:
-        """Return the same mixture with the component of the smaller mean first."""
-        if self.means[0] <= self.means[1]:
-            return self
-        return Mixture(self.w[::-1], self.mu[::-1], self.r[::-1], self.z[::-1], self.log_likelihood)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists and floats."""
-        return {
-            "w": list(self.w),
-            "mu": list(self.mu),
-            "r": list(self.r),
-            "theta": list(self.theta),
-            "z": list(self.z),
-            "log_likelihood": self.log_likelihood,
-        }
-
-    @classmethod
-    def from_json(cls, values: Any) -> Mixture:
-        """Read what `to_json` wrote."""
-        pairs = {name: (float(values[name][0]), float(values[name][1])) for name in ("w", "mu", "r", "z")}
-        return cls(**pairs, log_likelihood=float(values["log_likelihood"]))
-
-
 def histogram_weights(histogram: np.ndarray, weighting: Weighting) -> tuple[np.ndarray, np.ndarray]:
     """Return the counts that occur and their weights, which sum to 1.
 
@@ -136,6 +69,7 @@ def histogram_weights(histogram: np.ndarray, weighting: Weighting) -> tuple[np.n
     Returns
     -------
     values : (U,) float64, ascending
+        Counts beyond 50 + 4 times the 99.9th percentile are taken as that.
     weights : (U,) float64
 
     Examples
@@ -144,11 +78,23 @@ def histogram_weights(histogram: np.ndarray, weighting: Weighting) -> tuple[np.n
     >>> values.tolist(), weights.tolist()
     ([0.0, 2.0], [0.75, 0.25])
     """
+    histogram = _without_outliers(histogram)
     values = np.flatnonzero(histogram).astype(np.float64)
     weights = histogram[histogram > 0].astype(np.float64)
     if weighting == "log":
         weights = weights * np.log1p(values + 1)
     return values, weights / weights.sum()
+
+
+def _without_outliers(histogram: np.ndarray) -> np.ndarray:
+    # A few hot pixels (thousands of UMIs where others have tens) would claim a component for themselves.
+    shares = np.cumsum(histogram) / max(int(histogram.sum()), 1)
+    bound = 4 * int(np.searchsorted(shares, 0.999)) + 50
+    if len(histogram) <= bound + 1:
+        return histogram
+    kept = histogram[: bound + 1].copy()
+    kept[bound] += histogram[bound + 1 :].sum()
+    return kept
 
 
 def draw(histogram: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -217,7 +163,7 @@ def run_em(
     theta = np.array(start.theta)
     rounds, level = em_rounds(values, weights, w, r, theta, max_iter, precision, settle)
     mu = r * (1 - theta) / theta
-    return Mixture(_pair(w), _pair(mu), _pair(r), log_likelihood=float(level)), int(rounds)
+    return Mixture(pair(w), pair(mu), pair(r), log_likelihood=float(level)), int(rounds)
 
 
 def polish(
@@ -245,14 +191,6 @@ def polish(
     low, high = limits(zero_inflated)
     x, level, _ = climb(values, weights, x0, low, high, max_iter)
     return from_vector(x, -float(level))
-
-
-def limits(zero_inflated: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest coordinates of a mixture, see `to_vector`."""
-    pairs = [(-25.0, 25.0)] + [np.log(MOMENT_LIMITS)] * 2 + [np.log(SHAPE_LIMITS)] * 2
-    pairs += [(-25.0, 25.0)] * (2 if zero_inflated else 0)
-    low, high = np.array(pairs, dtype=np.float64).T
-    return np.ascontiguousarray(low), np.ascontiguousarray(high)
 
 
 def fit_mixture(
@@ -313,6 +251,7 @@ def fit_mixture(
 
 def otsu_starts(histogram: np.ndarray, values: np.ndarray, weights: np.ndarray) -> list[Mixture]:
     """Return the starts of the fit: split at Otsu's threshold of the counts, and at that of log(count + 1)."""
+    histogram = _without_outliers(histogram)
     counts = histogram[histogram > 0].astype(np.float64)
     cuts = []
     for scale in (values, np.log1p(values)):
@@ -330,73 +269,6 @@ def _weighted_otsu(values: np.ndarray, scale: np.ndarray, counts: np.ndarray) ->
     high = (mass[-1] - mass[:-1]) / (total - below)
     between = below * (total - below) * (low - high) ** 2
     return float(values[:-1][np.argmax(between)])
-
-
-def to_vector(mixture: Mixture, zero_inflated: bool) -> np.ndarray:
-    """Return the unbounded coordinates of a mixture: logit w, log mu, log r and, zero-inflated, logit z."""
-    tiny = 1e-10
-    w = np.clip(mixture.w[1], tiny, 1 - tiny)
-    x = [
-        np.log(w / (1 - w)),
-        *np.log(np.clip(mixture.mu, *MOMENT_LIMITS)),
-        *np.log(np.clip(mixture.r, *SHAPE_LIMITS)),
-    ]
-    if zero_inflated:
-        z = np.clip(mixture.z, 1e-3, 1 - 1e-3)
-        x += list(np.log(z / (1 - z)))
-    return np.array(x, dtype=np.float64)
-
-
-def from_vector(x: np.ndarray, log_likelihood: float) -> Mixture:
-    """Return the mixture at unbounded coordinates."""
-    w = float(1 / (1 + np.exp(-x[0])))
-    z = 1 / (1 + np.exp(-x[5:7])) if len(x) > 5 else np.zeros(2)
-    return Mixture(
-        (1 - w, w),
-        _pair(np.exp(x[1:3])),
-        _pair(np.exp(x[3:5])),
-        _pair(z),
-        log_likelihood,
-    )
-
-
-def log_odds_table(mixture: Mixture | None, size: int) -> np.ndarray:
-    """Return log P(count | occupied) - log P(count | background) for the counts 0 ... size - 1.
-
-    Parameters
-    ----------
-    mixture : Mixture or None
-        None (nothing to tell apart) gives minus infinity: background.
-    size : int
-        Length of the table.
-
-    Returns
-    -------
-    (size,) float64
-        Below the background's mean never higher, and above the occupied mean never lower, than nearer the middle:
-        a heavier background tail must not turn the brightest pixels into background.
-    """
-    if mixture is None:
-        return np.full(size, -np.inf)
-    counts = np.arange(size, dtype=np.float64)
-    logs = [log_pmf(counts, mixture.mu[i], mixture.r[i], mixture.z[i]) for i in (0, 1)]
-    table = logs[1] - logs[0]
-    low, high = (int(min(max(np.ceil(mean), 0), size - 1)) for mean in mixture.means)
-    table[high:] = np.maximum.accumulate(table[high:])
-    table[: low + 1] = np.minimum.accumulate(table[low::-1])[::-1]
-    return table
-
-
-def posterior_table(mixture: Mixture | None, size: int) -> np.ndarray:
-    """Return P(occupied | count) by Bayes for the counts 0 ... size - 1, (size,) float64 in [0, 1]."""
-    if mixture is None:
-        return np.zeros(size)
-    prior = np.log(max(mixture.w[1], 1e-300)) - np.log(max(mixture.w[0], 1e-300))
-    return 1 / (1 + np.exp(-np.clip(log_odds_table(mixture, size) + prior, -700, 700)))
-
-
-def _pair(values: np.ndarray) -> tuple[float, float]:
-    return float(values[0]), float(values[1])
 
 
 def warm() -> None:

@@ -65,11 +65,12 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
     n = inside.size
     mean = float(inside.sum() / n) if n else 0.0
     z = inside - mean
-    m2 = float((z**2).sum() / n) if n else 0.0
+    squared = z * z
+    m2 = float(squared.sum() / n) if n else 0.0
     statistics = {"mean": mean, "variance": m2, "expected": 0.0, "deviation": 0.0, "largest": 0.0}
     if n < 3 or m2 <= 1e-12 * max(mean**2, 1e-300):
         return statistics
-    b2 = float((z**4).sum() / n) / m2**2
+    b2 = float(np.vdot(squared, squared) / n) / m2**2
     total, squares = float(kernel.sum()), float((kernel**2).sum())
     variance = squares * (n - b2) / (n - 1) + total**2 * (2 * b2 - n) / ((n - 1) * (n - 2)) - total**2 / (n - 1) ** 2
     statistics["expected"] = -total / (n - 1)
@@ -123,9 +124,10 @@ def _statistic(blurred: np.ndarray, bins: np.ndarray | None, params: MoranParams
     if bins is not None:
         z[bins == 0] = 0  # outside says nothing about its neighbours
     lag = cv2.filter2D(z, cv2.CV_64F, moran_kernel(params.moran_k), borderType=cv2.BORDER_REFLECT)
-    moran = z * lag / statistics["variance"]
-    cut = float(norm.isf(params.moran_p_threshold / 2))
-    chance = np.abs(moran - statistics["expected"]) <= cut * statistics["deviation"]
+    moran = np.multiply(z, lag, out=z)
+    moran /= statistics["variance"]
+    cut = float(norm.isf(params.moran_p_threshold / 2)) * statistics["deviation"]
+    chance = (moran <= statistics["expected"] + cut) & (moran >= statistics["expected"] - cut)
     scores = lag if params.moran_statistic == "lag" else moran
     scores[chance if bins is None else chance | (bins == 0)] = 0
     return scores

@@ -7,16 +7,8 @@ from typing import Any
 import numpy as np
 
 from segapp.core.params import Params, knob
-from segapp.core.score.mixture import (
-    Mixture,
-    from_vector,
-    histogram_weights,
-    limits,
-    otsu_starts,
-    polish,
-    run_em,
-    to_vector,
-)
+from segapp.core.score.mixture import histogram_weights, otsu_starts, polish, run_em
+from segapp.core.score.model import Mixture, from_vector, limits, to_vector
 from segapp.core.types import Tick, no_tick
 
 
