@@ -1,0 +1,1 @@
+"""What a person sees: controls from declarations, one panel a stage, linked views, one status line."""

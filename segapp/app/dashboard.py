@@ -1,0 +1,501 @@
+"""One session, one card a stage, linked views, one status line."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import html
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+
+from segapp.core import display
+from segapp.core.types import InputError, SegappError
+from segapp.pipeline.presets import PRESETS, default_preset
+from segapp.pipeline.session import Session
+from segapp.app.serve import open_from_environment
+from segapp.views import theme
+from segapp.views.canvas import Canvas, View
+from segapp.views.download import Download
+from segapp.views.layers import CHOICES, CURVES, IMAGES, PANELS, RNA, Layers
+from segapp.views.live import Live
+from segapp.views.panel import StagePanel
+from segapp.views.status import Banner, StatusLine
+
+log = logging.getLogger(__name__)
+
+OPENED = ("cell_score", "nuclei_score")
+"""Stages whose card is open from the start."""
+
+REFRESH_S = 0.12
+"""Pause between two updates of the cards: a page takes about ten messages a second."""
+
+__all__ = ["App", "show"]
+
+
+def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Show what a callback raises as a banner: an exception in a callback is not seen otherwise."""
+
+    @functools.wraps(method)
+    def call(self: App, *values: Any, **named: Any) -> Any:
+        try:
+            return method(self, *values, **named)
+        except SegappError as error:
+            self.banner.show(str(error))
+        except Exception as error:
+            log.exception("a callback failed")
+            self.banner.show(f"Something went wrong in the app: {type(error).__name__}: {error}")
+        return None
+
+    return call
+
+
+class App:
+    """The whole app over one session.
+
+    Parameters
+    ----------
+    session : Session, optional
+        What it shows and steers; a new one with a worker thread by default. The same object serves the command line
+        and the library: ``app.session.get("cells")`` is the array on the screen.
+    out : path, optional
+        Folder that Export writes into; the working folder by default.
+
+    Examples
+    --------
+    >>> app = App(Session())
+    >>> app.panels["cell_score"].stage.title
+    'Cell score'
+    """
+
+    def __init__(self, session: Session | None = None, *, out: str | Path | None = None) -> None:
+        self._loop, self._thread = _running_loop(), threading.current_thread()
+        if session is None:
+            session = Session("thread" if self._loop is not None else "sync", post=self._post)
+        else:
+            session.post = self._post
+        self.session = session
+        self.out = Path(out or os.environ.get("SEGAPP_OUT") or ".")
+        self._threaded = self._loop is not None and session.runner.mode == "thread"
+        later = self._loop.call_later if self._threaded and self._loop is not None else None
+        self._later = later
+        self._refresh_waits = False
+        self._began = time.perf_counter()
+        self._exporting = False
+
+        self.canvas = Canvas(
+            PANELS, IMAGES, CURVES, CHOICES, on_view=self._view, on_pointer=self._pointer, on_choice=self._choice
+        )
+        self.layers = Layers(self.canvas)
+        self.panels = {
+            stage.name: StagePanel(stage, session, opened=stage.name in OPENED) for stage in session.pipeline
+        }
+        self.status = StatusLine()
+        self.banner = Banner()
+        self.download = Download()
+        self._build_header()
+        stages = w.VBox([panel.widget for panel in self.panels.values()])
+        stages.add_class("sg-stages")
+        views = w.VBox([self.canvas])
+        views.add_class("sg-views")
+        main = w.HBox([stages, views])
+        main.add_class("sg-main")
+        self.widget = w.VBox(
+            [theme.style_widget(), self.header, self.banner.widget, main, self.status.widget, self.download]
+        )
+        self.widget.add_class("segapp")
+        self.widget.add_class("sg-page" if "voila" in os.environ.get("SERVER_SOFTWARE", "").lower() else "sg-cell")
+
+        events = session.events
+        events.loaded.connect(self._loaded)
+        events.changed.connect(self._changed)
+        events.started.connect(self._started)
+        events.progress.connect(self._progress)
+        events.failed.connect(self._failed)
+        events.idle.connect(self._idle)
+        self.live = Live(session, self._result, self._going, later)
+        if session.inputs:
+            self._loaded()
+        self.refresh()
+
+    def _repr_mimebundle_(self, **named: Any) -> Any:
+        return self.widget._repr_mimebundle_(**named)
+
+    def __repr__(self) -> str:
+        return f"App({self.session!r})"
+
+    # ---- the row at the top
+
+    def _build_header(self) -> None:
+        brand = w.HTML(f'<div class="sg-brand">{theme.LOGO}<span>segapp</span></div>')
+        self.source = w.HTML()
+        self.source.add_class("sg-source")
+        self.source.add_class("sg-grow")
+        self.samples = w.Dropdown(description="Sample", options=_samples(), value=None)
+        self.preset = w.Dropdown(
+            description="Preset", options=[(preset.title, preset.name) for preset in PRESETS.values()], value=None
+        )
+        self.samples.observe(lambda change: self._choose_sample(change["new"]), "value")
+        self.preset.observe(lambda change: self._choose_preset(change["new"]), "value")
+        self.run = w.Button(description="Run full", tooltip="Compute everything, up to the table of cells x genes")
+        self.run.add_class("sg-primary")
+        self.cancel = w.Button(description="Cancel", tooltip="Stop what is being computed", disabled=True)
+        self.export = w.Button(
+            description="Export", tooltip="Write the table of cells x genes as an .h5ad file", disabled=True
+        )
+        for button, name in ((self.run, "sg-run"), (self.cancel, "sg-cancel"), (self.export, "sg-export")):
+            button.add_class(name)
+        self.run.on_click(lambda _: self.run_full())
+        self.cancel.on_click(lambda _: self.stop())
+        self.export.on_click(lambda _: self.write())
+        self.header = w.HBox([brand, self.source, self.samples, self.preset, self.run, self.cancel, self.export])
+        self.header.add_class("sg-header")
+
+    # ---- what a person does
+
+    @guarded
+    def open_sample(self, name: str) -> None:
+        """Open a sample by name."""
+        from segapp.io.samples import load_sample
+
+        def read() -> tuple[Any, Any, str]:
+            sample = load_sample(name)
+            return sample.transcripts, sample.stain, sample.title
+
+        self._open(read, name)
+
+    @guarded
+    def open_files(self, gem: str | Path, stain: str | Path | None = None) -> None:
+        """Open a GEM, with the stain of the same section where there is one."""
+        from segapp.io.gem import read_gem
+        from segapp.io.image import read_stain
+
+        def read() -> tuple[Any, Any, str]:
+            return read_gem(gem), None if stain is None else read_stain(stain), Path(gem).name
+
+        self._open(read, Path(gem).name)
+
+    @guarded
+    def run_full(self) -> None:
+        """Compute everything, up to the table."""
+        self._ask("table")
+
+    @guarded
+    def stop(self) -> None:
+        """Stop what is being computed."""
+        self._exporting = False
+        self.live.cancel()
+        self.status.work("Stopped.")
+
+    @guarded
+    def write(self) -> None:
+        """Compute the table where it is not there yet, and write it."""
+        table = self.session.peek("table")
+        if table is None:
+            self._exporting = True
+            self._ask("table")
+        else:
+            self._write(table)
+
+    # ---- opening
+
+    def _open(self, read: Callable[[], tuple[Any, Any, str]], name: str) -> None:
+        self.live.cancel()
+        self.banner.hide()
+        self.status.say(f"Opening {name} …")
+
+        def work() -> None:
+            try:
+                transcripts, stain, title = read()
+            except Exception as error:
+                sentence = str(error) if isinstance(error, SegappError) else f"{type(error).__name__}: {error}"
+                self._post(lambda: self._not_opened(name, sentence))
+                return
+            self._post(lambda: self._take(transcripts, stain, title))
+
+        if self._threaded:
+            threading.Thread(target=work, name="segapp-open", daemon=True).start()
+        else:
+            work()
+
+    def _not_opened(self, name: str, sentence: str) -> None:
+        self.status.say("Nothing is open.")
+        self.banner.show(f"{name} could not be opened: {sentence}")
+
+    @guarded
+    def _take(self, transcripts: Any, stain: Any, title: str) -> None:
+        preset = PRESETS.get(self.session.preset)
+        if stain is None and preset is not None and preset.needs_stain:
+            self.session.use_preset(default_preset(False, "unspliced" in transcripts.counts))
+        self.session.load(transcripts, stain, name=title)
+
+    @guarded
+    def _loaded(self) -> None:
+        session = self.session
+        transcripts, stain = session.inputs["transcripts"], session.inputs.get("stain_file")
+        self.layers.clear()
+        stained = "with a stain" if stain is not None else "without a stain"
+        self.source.value = (
+            f"{html.escape(session.name)} · {transcripts.n_umis:,} UMIs of {len(transcripts.genes):,} genes, {stained}"
+        )
+        self.source.tooltip = session.name
+        self.export.disabled = False
+        self.status.say("Computing …")
+        self.refresh()
+        self._ask()
+
+    # ---- gestures
+
+    @guarded
+    def _choose_sample(self, name: str | None) -> None:
+        if name is not None:
+            self.open_sample(name)
+
+    @guarded
+    def _choose_preset(self, name: str | None) -> None:
+        if name is not None and name != self.session.preset:
+            self.session.use_preset(name)
+
+    @guarded
+    def _choice(self, name: str, value: str) -> None:
+        self.layers.use(**{name: value})
+        self._captions()
+
+    @guarded
+    def _view(self, view: View) -> None:
+        self.layers.send_all(view)
+        self._captions()
+
+    @guarded
+    def _pointer(self, at: tuple[float, float] | None) -> None:
+        self.canvas.read_out("" if at is None else _readout(at, self.layers.look_up(at), self.canvas.um_per_px))
+
+    # ---- what the session tells
+
+    @guarded
+    def _changed(self, stage: str) -> None:
+        self.live.poke()
+        self._refresh_soon()
+
+    @guarded
+    def _started(self, stage: str) -> None:
+        self.cancel.disabled = False
+        self.status.work(f"{self.session.pipeline[stage].title} …", 0.0)
+        self._refresh_soon()
+
+    @guarded
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        if total and self._later is not None:
+            self.status.work(f"{self.session.pipeline[stage].title} …", done / total)
+
+    @guarded
+    def _failed(self, stage: str, sentence: str) -> None:
+        self._exporting = False
+        self.banner.show(f"{self.session.pipeline[stage].title}: {sentence}")
+        self._refresh_soon()
+
+    @guarded
+    def _idle(self) -> None:
+        self.cancel.disabled = True
+        self.status.work("")
+        self.refresh()
+
+    @guarded
+    def _result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
+        """Show what a stage made, the moment it is there."""
+        frame = artefacts.get("frame")
+        if frame is not None and tuple(frame.shape) != tuple(self.canvas.shape):
+            self.canvas.place(frame.shape, frame.um_per_px)
+        changed = self.layers.update(artefacts)
+        if stage == "limits" and changed:
+            self._show_numbers()
+        table = artefacts.get("table")
+        if table is not None:
+            self._show_numbers(table)
+            if self._exporting:
+                self._write(table)
+        self._refresh_soon()
+
+    # ---- what is shown
+
+    def _ask(self, *extra: str) -> None:
+        if "transcripts" not in self.session.inputs:
+            raise InputError("Nothing is open: choose a sample, or start the app with a GEM file.")
+        self.live.go(*extra)
+
+    def _going(self) -> None:
+        """A request starts: the panels show what the present choices make, and only that."""
+        self.banner.hide()
+        targets = self.live.targets
+        self.layers.drop(set(self.layers.artefacts) - set(targets))
+        self.layers.use(score="nuclei_scores" if "cell_scores" not in targets else "cell_scores")
+        self._began = time.perf_counter()
+
+    def _refresh_soon(self) -> None:
+        if self._later is None:
+            self.refresh()
+        elif not self._refresh_waits:
+            self._refresh_waits = True
+            self._later(REFRESH_S, self._refresh_now)
+
+    @guarded
+    def _refresh_now(self) -> None:
+        self._refresh_waits = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring cards, choosers and captions up to date."""
+        for name, status in self.session.statuses().items():
+            self.panels[name].refresh(status)
+            self.panels[name].refresh_values()
+        if self.session.preset in PRESETS and self.preset.value != self.session.preset:
+            self.preset.value = self.session.preset
+        self._captions()
+
+    def _captions(self) -> None:
+        session, targets, held = self.session, self.live.targets, self.layers.artefacts
+        score = self.layers.score
+        params = session.params[session.pipeline.giver[score].name]
+        method = getattr(params, "method", "")
+        titles = {
+            "stain": ("Stain", "stain", "No stain is loaded." if "stain" not in targets else ""),
+            "rna": (RNA[self.layers.rna], self.layers.rna, "The present choices do not make it."),
+            "score": (
+                f"{session.pipeline.giver[score].title} · {method}, k {params.k}",
+                score,
+                "The present choices use no RNA score.",
+            ),
+            "labels": ("Nuclei" if self._only_nuclei else "Cells", "cells", ""),
+        }
+        captions = {}
+        for panel, (title, artefact, reason) in titles.items():
+            note = "" if artefact in held else (reason if artefact not in targets else "Computing …")
+            if not session.inputs:
+                note = ""
+            captions[panel] = (title, note, self.live.busy and artefact in targets and session.peek(artefact) is None)
+        self.canvas.caption(captions)
+
+    @property
+    def _only_nuclei(self) -> bool:
+        return getattr(self.session.params["cells"], "method", "") == "nuclei"
+
+    def _show_numbers(self, table: Any = None) -> None:
+        held = self.layers.artefacts
+        cells, nuclei, ghosts = held.get("cells"), held.get("nuclei"), held.get("ghosts")
+        if cells is None:
+            return
+        numbers: dict[str, Any] = display.summary(cells)
+        if nuclei is not None and not self._only_nuclei:
+            numbers["n_nuclei"] = display.count_labels(nuclei)
+        if ghosts is not None:
+            numbers["n_ghosts"] = display.count_labels(ghosts)
+        if table is not None:
+            umis = np.asarray(table.obs["n_counts"])
+            numbers["median_umis"] = float(np.median(umis)) if len(umis) else None
+            numbers["assigned"] = float(umis.sum()) / max(self.session.inputs["transcripts"].n_umis, 1)
+        self.status.show_numbers(**numbers, um_per_px=self.canvas.um_per_px, seconds=time.perf_counter() - self._began)
+
+    # ---- export
+
+    def _write(self, table: Any) -> None:
+        from segapp.io.table import write_h5ad
+
+        self._exporting = False
+        path = self.out.resolve() / f"{_file_name(self.session.name)}_cells.h5ad"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_h5ad(table, path)
+        self.banner.show(
+            f"{table.n_obs:,} cells x {table.n_vars:,} genes were written to {path}",
+            good=True,
+            action=("Download", lambda: self.download.offer(path.name, path.read_bytes())),
+        )
+
+    # ---- threads
+
+    def _post(self, function: Callable[[], None]) -> None:
+        """Call a function on the thread that may touch widgets."""
+        if self._loop is None or threading.current_thread() is self._thread:
+            function()
+        else:
+            self._loop.call_soon_threadsafe(function)
+
+
+def show(source: Any = None, stain: Any = None, *, preset: str | None = None) -> App:
+    """Open the app on a sample, on files, or on a session.
+
+    Parameters
+    ----------
+    source : str, path, Session or None
+        Name of a sample, path of a GEM, a session with everything chosen, or None for what the command line asked for
+        (the ``tissue`` sample when it asked for nothing).
+    stain : path, optional
+        Image of the same section as a GEM.
+    preset : str, optional
+        Where to start from; by default what suits the inputs.
+
+    Returns
+    -------
+    App
+        Show it as the last line of a cell; ``app.session`` holds every array.
+    """
+    from segapp.io.samples import SAMPLES
+
+    app = App(source if isinstance(source, Session) else None)
+    if preset is not None:
+        app.session.use_preset(preset)
+    if source is None:
+        open_from_environment(app)
+    elif isinstance(source, Session):
+        pass
+    elif str(source) in tuple(SAMPLES):
+        app.open_sample(str(source))
+    else:
+        app.open_files(source, stain)
+    return app
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _samples() -> list[tuple[str, str]]:
+    from segapp.io.samples import SAMPLES
+
+    return [(str(name), str(name)) for name in SAMPLES]
+
+
+def _file_name(text: str) -> str:
+    """Return a name as a file name.
+
+    Examples
+    --------
+    >>> _file_name("Simulated tissue, 1024 px"), _file_name("my.gem.gz")
+    ('Simulated_tissue_1024_px', 'my')
+    """
+    stem = re.sub(r"\.(gem|tsv|txt)?(\.gz)?$", "", text)
+    return re.sub(r"\W+", "_", stem).strip("_") or "segapp"
+
+
+def _readout(at: tuple[float, float], values: Mapping[str, Any], um_per_px: float) -> str:
+    if not values:
+        return ""
+    parts = [f"x {at[0] * um_per_px:.0f}, y {at[1] * um_per_px:.0f} µm"]
+    words = {"stain": "stain {:.4g}", "total": "{} UMI", "bins": "region {}"}
+    parts += [text.format(values[name]) for name, text in words.items() if name in values]
+    score = values.get("cell_scores", values.get("nuclei_scores"))
+    if score is not None:
+        parts.append(f"score {score:.2f}")
+    if values.get("cells"):
+        parts.append(f"cell {values['cells']}")
+    return " · ".join(parts)

@@ -1,0 +1,213 @@
+"""Controls made from parameter declarations: one `Knob`, one control.
+
+A control holds no state of its own: a gesture calls `on_change`, and `show` writes what the session holds.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as w
+
+from segapp.core.params import Knob
+from segapp.views import theme
+
+Change = Callable[[str, Any], None]
+
+
+class Control:
+    """The widgets of one parameter.
+
+    Parameters
+    ----------
+    knob : Knob
+        What the parameter is.
+    on_change : callable
+        Called with (name, value) after a gesture; it returns nothing and may refuse by calling `refuse`.
+    um_per_px : float
+        Side of a pixel, to show micrometres beside px.
+
+    Attributes
+    ----------
+    widget : ipywidgets.Widget
+        What to place on the page.
+    """
+
+    def __init__(self, knob: Knob, on_change: Change, um_per_px: float = 0.5) -> None:
+        self.knob = knob
+        self.um_per_px = um_per_px
+        self._on_change = on_change
+        self._held = False
+        self.value: Any = knob.default
+        self.automatic: float | None = None
+        self.name = w.HTML()
+        self.name.add_class("sg-control-name")
+        self.error = w.HTML()
+        self.error.add_class("sg-error")
+        self.error.layout.display = "none"
+        self.reset = w.Button(description="↺", tooltip=f"Back to the default, {_word(knob.default)}")
+        self.reset.add_class("sg-reset")
+        self.reset.on_click(lambda _: self._gesture(knob.default))
+        self.words = {word: self._word_button(word) for word in knob.words}
+        self.row = w.HBox(self._build())
+        self.row.add_class("sg-control-row")
+        head = w.HBox([self.name, *self.words.values(), self.reset])
+        head.add_class("sg-control-head")
+        self.widget = w.VBox([head, self.row, self.error])
+        self.widget.add_class("sg-control")
+        self.widget.add_class(f"sg-knob-{knob.name}")
+        self.show(knob.default)
+
+    # ---- what the session holds -> widgets
+
+    def show(self, value: Any, um_per_px: float | None = None, automatic: float | None = None) -> None:
+        """Write a value into the widgets; `automatic` is the number that a word such as auto stands for now."""
+        self.value = value
+        self.automatic = automatic
+        if um_per_px is not None:
+            self.um_per_px = um_per_px
+        with self._hold():
+            self._write(value)
+            for word, button in self.words.items():
+                button.value = value == word
+        self.name.value = self._label()
+        self.reset.layout.visibility = "hidden" if value == self.knob.default else "visible"
+        if isinstance(value, str) and value in self.words:
+            self.widget.add_class("sg-worded")
+        else:
+            self.widget.remove_class("sg-worded")
+        self.error.layout.display = "none"
+
+    def refuse(self, sentence: str) -> None:
+        """Say why a value was refused; the widgets go back to the value that holds."""
+        self.show(self.value, automatic=self.automatic)
+        self.error.value = html.escape(sentence)
+        self.error.layout.display = ""
+
+    def _label(self) -> str:
+        knob, shown = self.knob, self.value
+        if isinstance(shown, str) and self.automatic is not None:
+            shown = self.automatic
+        unit = knob.unit
+        beside = f" {html.escape(unit)}" if unit else ""
+        if isinstance(shown, int | float) and not isinstance(shown, bool):
+            if unit == "px":
+                beside = f" px · {shown * self.um_per_px:.3g} µm"
+            elif unit == "px²":
+                beside = f" px² · {shown * self.um_per_px**2:.3g} µm²"
+            elif isinstance(self.value, str):
+                beside = f" {shown:.3g}{beside}"
+        doc = html.escape(knob.doc, quote=True)
+        default = html.escape(f" Default: {_word(knob.default)}.", quote=True)
+        return (
+            f'<span title="{doc}{default}"><b>{html.escape(theme.title(knob.name))}</b>'
+            f'<span class="sg-um">{beside}</span></span>'
+        )
+
+    # ---- gestures -> session
+
+    def _gesture(self, value: Any) -> None:
+        if not self._held:
+            self._on_change(self.knob.name, value)
+
+    def _changed(self, change: dict[str, Any]) -> None:
+        self._gesture(change["new"])
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
+
+    def _word_button(self, word: str) -> w.ToggleButton:
+        button = w.ToggleButton(description=word, tooltip=f"{theme.title(self.knob.name)}: {word}")
+        button.add_class("sg-word")
+        button.observe(lambda change: self._gesture(word if change["new"] else self._number()), "value")
+        return button
+
+    def _number(self) -> float:
+        """Return the number to start from when a word is switched off."""
+        return float(self.automatic) if self.automatic is not None else self.box.value
+
+    # ---- one branch a kind of parameter
+
+    def _build(self) -> list[w.Widget]:
+        knob = self.knob
+        if knob.kind in ("int", "float"):
+            return self._build_number()
+        tooltip = knob.doc
+        if knob.kind == "bool":
+            self.box = w.Checkbox(description=theme.title(knob.name), indent=False, tooltip=tooltip)
+        elif knob.kind == "choice":
+            self.box = w.Dropdown(options=knob.choices, tooltip=tooltip)
+        elif knob.kind in ("text", "list"):
+            self.box = w.Text(continuous_update=False, tooltip=tooltip)
+        else:
+            raise TypeError(f"no control for parameters of kind {knob.kind}")
+        self.box.add_class("sg-wide")
+        self.box.observe(self._edited if knob.kind == "list" else self._changed, "value")
+        return [self.box]
+
+    def _build_number(self) -> list[w.Widget]:
+        knob = self.knob
+        low, high = float(knob.ge or 0), float(knob.le if knob.le is not None else 1)
+        soft = knob.soft if isinstance(knob.soft, tuple) else (low, high)
+        step = knob.step or (1 if knob.kind == "int" else (soft[1] - soft[0]) / 100)
+        if knob.kind == "int":
+            self.slider = w.IntSlider(min=int(soft[0]), max=int(soft[1]), step=int(step), readout=False)
+            self.box = w.BoundedIntText(min=int(low), max=int(high), step=int(step), continuous_update=False)
+        else:
+            self.slider = w.FloatSlider(min=soft[0], max=soft[1], step=step, readout=False)
+            self.box = w.BoundedFloatText(min=low, max=high, step=step, continuous_update=False)
+        for widget in (self.slider, self.box):
+            widget.tooltip = knob.doc
+            widget.observe(self._changed, "value")
+        return [self.slider, self.box]
+
+    def _write(self, value: Any) -> None:
+        kind = self.knob.kind
+        if kind in ("int", "float"):
+            if isinstance(value, str):
+                if self.automatic is None:
+                    return
+                value = self.automatic
+            number = round(value) if kind == "int" else float(f"{float(value):.5g}")
+            self.box.value = number
+            self.slider.value = min(max(number, self.slider.min), self.slider.max)
+        elif kind == "list":
+            self.box.value = _list_text(value)
+        else:
+            self.box.value = value
+
+    def _edited(self, change: dict[str, Any]) -> None:
+        if self._held:
+            return
+        text = change["new"].strip()
+        try:
+            value = json.loads(text) if text.startswith("[") else re.split(r"\s*,\s*", text)
+        except json.JSONDecodeError:
+            self.refuse(f"{text} is not a list; write names with commas, or a list such as [[1, 2], [3, 4]]")
+            return
+        self._gesture(value)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return _list_text(value) or "empty"
+    return str(value)
+
+
+def _list_text(value: Any) -> str:
+    items = list(value or ())
+    if all(isinstance(item, str) for item in items):
+        return ", ".join(items)
+    return json.dumps(
+        [item.model_dump(mode="json") if hasattr(item, "model_dump") else item for item in items], default=list
+    )

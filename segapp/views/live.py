@@ -1,0 +1,134 @@
+"""Live results: every change asks for what the views show, the latest wins, held keys are seen moving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+FIRST = ("nuclei_score", "cell_score", "nuclei_mask", "nuclei_watershed", "nuclei_rna", "cells", "limits")
+"""Stages whose result is a picture: after one of them a newer change may take over."""
+
+PATIENCE_S = 0.4
+"""A request is left running this long for its first picture before a newer change replaces it."""
+
+ORDER = (
+    "stain", "total", "nuclear", "nuclei_scores", "bins", "selected_nuclei", "cell_scores", "cells", "nuclei", "ghosts",
+)  # fmt: skip
+"""Artefacts in the order that they are asked for: what is seen first comes first."""
+
+Later = Callable[[float, Callable[[], None]], Any]
+
+
+class Live:
+    """Asks a session for the artefacts that the views show.
+
+    The first change of a burst is asked for at once. While its first picture is not there yet, further changes wait for
+    it (at most `PATIENCE_S`): replacing it at every key repeat would show nothing until the key is let go.
+
+    Parameters
+    ----------
+    session : Session
+    on_result : callable
+        Called with (stage name, artefacts by name) for every stage that finished, also where the parameters moved on
+        in the meantime.
+    on_go : callable, optional
+        Called before each request.
+    later : callable, optional
+        ``later(seconds, function)`` of the loop; without one every change is asked for at once.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        on_result: Callable[[str, Mapping[str, Any]], None],
+        on_go: Callable[[], None] = lambda: None,
+        later: Later | None = None,
+    ) -> None:
+        self.session = session
+        self.on = True
+        self._on_result = on_result
+        self._on_go = on_go
+        self._later = later
+        self._snapshot: Any = None
+        self._extra: tuple[str, ...] = ()
+        self._waits = False
+        self._busy = False
+        self._serial = 0
+        session.events.finished.connect(self._finished)
+        session.events.failed.connect(lambda stage, sentence: self._proceed())
+        session.events.idle.connect(self._idle)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Artefacts that the present choices make, in the order of the views."""
+        snapshot = self.session.snapshot()
+        used = {stage.name for stage in self.session.pipeline.closure(("cells",), snapshot.choice)}
+        giver = self.session.pipeline.giver
+        return tuple(
+            name
+            for name in ORDER
+            if (giver[name].name in used or name == "stain") and snapshot.blocker(giver[name]) is None
+        )
+
+    def poke(self) -> None:
+        """Something changed: bring the views up to date."""
+        if not self.on or "transcripts" not in self.session.inputs:
+            return
+        if self._busy and self._later is not None:
+            self._waits = True
+        else:
+            self.go()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something was asked for that is not there yet."""
+        return self._busy or self._waits
+
+    def go(self, *extra: str) -> None:
+        """Ask now, for `extra` artefacts too; a running request is replaced."""
+        self._on_go()
+        self._serial += 1
+        serial = self._serial
+        self._waits, self._busy, self._extra = False, True, extra
+        self._snapshot = self.session.snapshot()
+        if self._later is not None:
+            self._later(PATIENCE_S, lambda: self._overdue(serial))
+        targets = (*self.targets, *extra)
+        self.session.request(targets)
+        # what the store holds already is not computed, so nothing tells of it
+        ready: dict[str, dict[str, Any]] = {}
+        for name in ("frame", *targets):
+            value = self.session.peek(name)
+            if value is not None:
+                ready.setdefault(self.session.pipeline.giver[name].name, {})[name] = value
+        for stage, values in ready.items():
+            self._on_result(stage, values)
+
+    def cancel(self) -> None:
+        """Stop what runs."""
+        self._waits = False
+        self.session.cancel()
+
+    def _finished(self, stage: str, seconds: float) -> None:
+        if self._snapshot is not None:
+            entry = self.session.store.get(self._snapshot.key(self.session.pipeline[stage]))
+            if entry is not None:
+                self._on_result(stage, entry.values)
+        if stage in FIRST:
+            self._proceed()
+
+    def _overdue(self, serial: int) -> None:
+        if serial == self._serial:
+            self._proceed()
+
+    def _proceed(self) -> None:
+        """The request was seen, failed or took too long: a newer change may replace it now."""
+        if self._waits:
+            self.go(*self._extra)
+        elif not self._extra:
+            self._busy = False
+
+    def _idle(self) -> None:
+        self._busy, self._extra = False, ()
+        if self._waits:
+            self.go()

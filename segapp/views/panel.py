@@ -1,0 +1,142 @@
+"""One card a stage, made from its declaration: title, state with its reason, seconds and controls."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets as w
+
+from segapp.core.params import Variants, knobs
+from segapp.core.types import InputError
+from segapp.views import theme
+from segapp.views.controls import Control
+
+AUTOMATIC = {
+    ("cell_mask", "threshold"): "cell_threshold",
+    ("nuclei_rna_mask", "threshold"): "rna_nuclei_threshold",
+}
+"""Which artefact holds the number that ``auto`` stands for."""
+
+
+class StagePanel:
+    """The card of one stage.
+
+    Parameters
+    ----------
+    stage : Stage
+        ``name``, ``title``, ``doc`` and ``declared`` are read.
+    session : Session
+        Parameters come from it and go to it; the panel keeps none.
+    opened : bool
+        Show the controls from the start. They are made when they are first seen.
+
+    Attributes
+    ----------
+    widget : ipywidgets.Widget
+    controls : dict of str to Control
+        By parameter name; empty until the card was opened.
+    """
+
+    def __init__(self, stage: Any, session: Any, *, opened: bool = False) -> None:
+        self.stage = stage
+        self.session = session
+        self.controls: dict[str, Control] = {}
+        self._kind: type | None = None
+        self._state = ""
+        self.title = w.Button(description=stage.title, tooltip=stage.doc.strip().split("\n")[0])
+        self.title.add_class("sg-card-title")
+        self.title.on_click(lambda _: self.open(not self.opened))
+        self.badge = w.HTML()
+        self.badge.add_class("sg-card-state")
+        head = w.HBox([self.title, self.badge])
+        head.add_class("sg-card-head")
+        self.reason = w.HTML()
+        self.reason.add_class("sg-reason")
+        self.body = w.VBox([])
+        self.body.add_class("sg-card-body")
+        self.widget = w.VBox([head, self.body])
+        self.widget.add_class("sg-card")
+        self.widget.add_class(f"sg-stage-{stage.name}")
+        self.opened = not opened
+        self.open(opened)
+
+    def open(self, opened: bool = True) -> None:
+        """Show or hide the controls."""
+        if opened == self.opened:
+            return
+        self.opened = opened
+        self.body.layout.display = "" if opened else "none"
+        (self.title.add_class if opened else self.title.remove_class)("sg-open")
+        if opened:
+            self.refresh_values()
+
+    def refresh(self, status: Any | None = None) -> None:
+        """Show the state of the stage."""
+        if status is None:
+            status = self.session.statuses()[self.stage.name]
+        if status.state != self._state:
+            for state in theme.STATES:
+                self.widget.remove_class(f"sg-is-{state}")
+            self.widget.add_class(f"sg-is-{status.state}")
+            self._state = status.state
+        took = theme.seconds(status.seconds) if status.state == "fresh" else ""
+        badge = f'<span class="sg-time">{took}</span>{theme.badge(status.state, status.reason or "")}'
+        if badge != self.badge.value:
+            self.badge.value = badge
+        reason = html.escape(status.reason or "")
+        if reason != self.reason.value:
+            self.reason.value = reason
+            self.reason.layout.display = "" if reason else "none"
+
+    def refresh_values(self) -> None:
+        """Show the parameters that the session holds; another method brings its own controls."""
+        if not self.opened:
+            return
+        params = self.session.params[self.stage.name]
+        if type(params) is not self._kind:
+            self._build(params)
+        grid = self.session.peek("frame")
+        um_per_px = None if grid is None else grid.um_per_px
+        for name, control in self.controls.items():
+            artefact = AUTOMATIC.get((self.stage.name, name))
+            automatic = None if artefact is None else self.session.peek(artefact)
+            value = getattr(params, name)
+            control.show(value, um_per_px, None if automatic is None else float(automatic))
+
+    def _build(self, params: Any) -> None:
+        self._kind = type(params)
+        self.controls = {knob.name: Control(knob, self._set) for knob in self._knobs(type(params))}
+        doc = w.HTML(html.escape(self.stage.doc.strip().split("\n\n")[0]))
+        doc.add_class("sg-doc")
+        self.reason.layout.display = "" if self.reason.value else "none"
+        self.body.children = [doc, self.reason, *(control.widget for control in self.controls.values())]
+
+    def _knobs(self, kind: type) -> list[Any]:
+        declared = self.stage.declared
+        found = list(knobs(kind))
+        if not isinstance(declared, Variants):
+            return found
+        # the tag of an alternative allows its own name only: as a control it offers all of them
+        return [_tag_knob(knob, declared) if knob.name == declared.tag else knob for knob in found]
+
+    def _set(self, name: str, value: Any) -> None:
+        control = self.controls[name]
+        try:
+            self.session.set(self.stage.name, **{name: value})
+        except InputError as error:
+            control.refuse(str(error))
+            return
+        self.refresh_values()
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Values that the controls show, by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+
+def _tag_knob(knob: Any, declared: Variants) -> Any:
+    from dataclasses import replace
+
+    return replace(knob, choices=declared.names(), default=declared.default, words=())

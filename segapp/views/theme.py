@@ -1,0 +1,117 @@
+"""Colours, maps and words of the app, in one place; the style sheet beside it is `theme.css`."""
+
+from __future__ import annotations
+
+import colorsys
+import functools
+import html
+from pathlib import Path
+
+import ipywidgets
+
+FIELD = "#05070a"
+"""Background of every image, in the light and in the dark look: images are read on black."""
+
+GAP = 6
+"""Space between the linked panels, px."""
+
+CELLS = "#ffd24a"
+NUCLEI = "#56c8ff"
+GHOSTS = "#ff7ab8"
+"""Outlines: yellow, sky blue and pink are told apart with every common colour vision."""
+
+STATES = {
+    "fresh": ("Ready", "The result belongs to the parameters shown."),
+    "stale": ("Waiting", "The parameters or an input changed; it is computed when a view needs it or with Run."),
+    "running": ("Running", "It is being computed."),
+    "blocked": ("Blocked", "Something that it needs is missing."),
+    "failed": ("Failed", "It stopped with an error."),
+    "off": ("Not used", "The choices made in other stages do not need it."),
+}
+"""Word and explanation of every state of a stage."""
+
+LOGO = (
+    '<svg width="24" height="24" viewBox="0 0 24 24" aria-hidden="true"><path fill="none" stroke="var(--sg-accent)" '
+    'stroke-width="1.7" d="M12 2.2 19 5.6l2.6 6.6-3.4 6.9-7.4 2.6-6.6-3.5L2.4 11l3-6.2z"/>'
+    '<circle cx="11.4" cy="12.6" r="4" fill="var(--sg-accent)"/></svg>'
+)
+"""A cell with its nucleus."""
+
+
+@functools.cache
+def style() -> str:
+    """Return the style sheet."""
+    return Path(__file__).with_name("theme.css").read_text(encoding="utf-8")
+
+
+def style_widget() -> ipywidgets.HTML:
+    """Return a widget without extent that brings the style sheet to the page."""
+    widget = ipywidgets.HTML(f"<style>{style()}</style>")
+    widget.add_class("sg-style")
+    return widget
+
+
+@functools.cache
+def map_colours(name: str) -> tuple[str, ...]:
+    """Return the 256 colours of a map: ``"gray"``, ``"viridis"``, ``"cividis"`` or ``"magma"``."""
+    from bokeh import palettes
+
+    names = {
+        "gray": palettes.Greys256,
+        "viridis": palettes.Viridis256,
+        "cividis": palettes.Cividis256,
+        "magma": palettes.Magma256,
+    }
+    return tuple(names[name])
+
+
+@functools.cache
+def label_colours() -> tuple[str, ...]:
+    """Return the colours of labels: 0 is clear, 1 to 255 differ in hue and, neighbours, in lightness."""
+    colours = ["#00000000"]
+    for index in range(255):
+        hue = (index * 0.6180339887) % 1
+        lightness = (0.46, 0.62, 0.74)[index % 3]
+        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.62)
+        colours.append(f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}")
+    return tuple(colours)
+
+
+@functools.cache
+def bin_colours() -> tuple[str, ...]:
+    """Return the colours of density bins: 0 (outside) is clear, then from sparse (dark) to dense (bright)."""
+    return ("#00000000", *map_colours("cividis")[1:])
+
+
+def badge(state: str, reason: str = "") -> str:
+    """Return the badge of a state; `reason` says in words why."""
+    word, doc = STATES[state]
+    return f'<span class="sg-badge sg-{state}" title="{html.escape(reason or doc, quote=True)}">{word}</span>'
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration as a person reads it.
+
+    Examples
+    --------
+    >>> seconds(0.0234), seconds(1.26), seconds(75), seconds(None)
+    ('23 ms', '1.3 s', '1 min 15 s', '')
+    """
+    if value is None:
+        return ""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 60:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def title(name: str) -> str:
+    """Return the name of a parameter as words.
+
+    Examples
+    --------
+    >>> title("max_area"), title("k"), title("bp_p")
+    ('max area', 'k', 'bp p')
+    """
+    return name.replace("_", " ")
