@@ -1,0 +1,385 @@
+"""Regions of like RNA density: squares clustered by a spatially constrained Ward tree."""
+
+from __future__ import annotations
+
+import base64
+import warnings
+import zlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from segapp.core import ward
+from segapp.core.checks import check_counts, check_labels
+from segapp.core.convolve import gauss_blur
+from segapp.core.morphology import circle_dilate, close_open
+from segapp.core.params import Params, Variants, knob
+from segapp.core.threshold import otsu
+from segapp.core.types import InputError, Tick, no_tick
+
+QUANTILE = 0.98
+"""Densities are divided by this quantile of the squares that hold RNA: a hot spot is rarer than 2 squares in 100."""
+TOP_HEIGHTS = 1000
+"""Merges among which the knee is looked for: a tissue has fewer densities than this."""
+BESIDE = 0.5
+"""The bin that is commonest on the border lies beside the tissue only if it holds less than half of the other RNA."""
+
+
+class NoDensity(Params):
+    """Score the whole field at once."""
+
+    method: Literal["off"] = knob("off", doc="off scores the whole field at once.")
+
+
+class WardParams(Params):
+    """Divide the field into regions of like RNA density."""
+
+    method: Literal["ward"] = knob("ward", doc="ward divides the field into regions of like RNA density.")
+    binsize: int = knob(
+        20,
+        unit="px",
+        ge=1,
+        le=1000,
+        soft=(5, 100),
+        doc="Side of the squares whose UMIs are summed. Larger: faster, coarser regions.",
+    )
+    k: int = knob(
+        3, odd=True, ge=1, le=99, soft=(1, 15), doc="Diameter of the blur in squares. Larger: smoother, fewer regions."
+    )
+    dk: int = knob(
+        3,
+        odd=True,
+        ge=1,
+        le=99,
+        soft=(1, 15),
+        doc="Diameter in squares by which each region grows, densest last. Larger: dense regions reach further.",
+    )
+    distance_threshold: float | Literal["auto"] = knob(
+        "auto",
+        ge=0.0,
+        le=100000.0,
+        soft=(0.0, 20.0),
+        doc="Ward distance from which regions stay apart. Higher: fewer regions. auto takes the knee of the tree.",
+    )
+    background: str = knob(
+        "auto",
+        doc="Region that is no tissue and becomes 0: auto takes the commonest on the border if it is sparse, off none, "
+        "x,y the one at that pixel.",
+    )
+    scale: Literal["quantile", "max"] = knob(
+        "quantile",
+        doc="What densities are divided by before clustering: a high quantile, which a hot spot cannot move, or the "
+        "maximum.",
+    )
+    merge: tuple[tuple[int, int], ...] = knob((), doc="Pairs (from, to) of regions to join; 0 is background.")
+
+
+DENSITY = Variants("method", (NoDensity, WardParams), "off")
+
+
+def segment_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick) -> tuple[np.ndarray, dict[str, Any]]:
+    """Divide a field into regions of like RNA density.
+
+    Parameters
+    ----------
+    total : (H, W) counts
+        UMIs a pixel.
+    params : WardParams
+        How.
+    tick : Tick
+        Progress.
+
+    Returns
+    -------
+    bins : (H, W) int32
+        Regions 1, 2, ... from the sparsest to the densest, 0 = background.
+    statistics : dict
+        What `apply_density` needs to give any window the same bins, and numbers for the reader; JSON-serialisable.
+
+    Raises
+    ------
+    InputError
+        When `total` are no counts, or the background pixel lies outside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> total = np.zeros((40, 60), np.uint32)
+    >>> total[:, 20:], total[:, 40:] = 2, 9
+    >>> bins, _ = segment_density(total, WardParams(binsize=10, k=1, dk=1, background="off", distance_threshold=0.1))
+    >>> bins[0, [0, 20, 40]].tolist()
+    [1, 2, 3]
+    """
+    statistics = fit_density(total, params, tick)
+    return apply_density(statistics, np.shape(total)), statistics
+
+
+def fit_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick) -> dict[str, Any]:
+    """Find the regions of a whole field; see `segment_density`.
+
+    Parameters
+    ----------
+    total : (H, W) counts
+        UMIs a pixel.
+    params : WardParams
+        How.
+    tick : Tick
+        Progress.
+
+    Returns
+    -------
+    dict
+        ``grid`` (the bin of every square), ``binsize``, ``shape``, ``scale``, ``distance_threshold``, ``bins`` (id,
+        mean UMIs a pixel, share of the field) and ``notes`` (sentences).
+
+    Raises
+    ------
+    InputError
+        As `segment_density`.
+
+    Notes
+    -----
+    Squares at a ragged right or lower edge are scaled to the area of a whole one. A bin that its growing and smoothing
+    would erase keeps its own squares.
+
+    References
+    ----------
+    Ward, "Hierarchical grouping to optimize an objective function", Journal of the American Statistical Association
+    58:236-244, 1963.
+    """
+    counts = check_counts(total, "total")
+    density = bin_sums(counts, params.binsize)
+    notes: list[str] = []
+    scale, threshold = 0.0, 0.0
+    bins = np.ones(density.shape, np.int32)
+    if density.max() == density.min():
+        notes.append("the RNA is spread evenly, so there is one region" if density.any() else "there is no RNA at all")
+    else:
+        scale = float(density.max() if params.scale == "max" else np.quantile(density[density > 0], QUANTILE))
+        blurred = gauss_blur((density / scale).astype(np.float32), params.k)
+        children, heights = ward.ward_tree(blurred, tick)
+        threshold = cut_height(heights) if params.distance_threshold == "auto" else float(params.distance_threshold)
+        n_clusters = int((heights >= threshold).sum()) + 1
+        bins = ward.cut_tree(children, density.shape, n_clusters)
+        bins = _ordered(_grow(_ordered(bins, density), params.dk), density)
+    bins, note = _without_background(bins, density, params, counts.shape)
+    notes += [note] * bool(note)
+    there = set(np.unique(bins).tolist())
+    stale = [(a, b) for a, b in params.merge if a not in there or (b not in there and b != 0)]
+    if stale:
+        notes.append(f"density.merge {stale} no longer applies: the regions are {sorted(there)}")
+    bins = merge_bins(bins, {a: b for a, b in params.merge if (a, b) not in stale})
+    return {
+        "shape": list(counts.shape),
+        "binsize": params.binsize,
+        "scale": scale,
+        "distance_threshold": threshold,
+        "bins": _describe(bins, density, params.binsize),
+        "notes": notes,
+        "grid": {"shape": list(bins.shape), "zlib": base64.b64encode(zlib.compress(bins.tobytes())).decode()},
+    }
+
+
+def apply_density(
+    statistics: Mapping[str, Any], shape: tuple[int, ...], origin: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """Give a window of the field the bins that were found on the whole.
+
+    Parameters
+    ----------
+    statistics : mapping
+        From `fit_density`.
+    shape : (int, int)
+        Height and width of the window in px.
+    origin : (int, int)
+        Row and column of its first pixel in the whole field.
+
+    Returns
+    -------
+    bins : (H, W) int32
+        Each square repeated over its pixels: exactly the crop of the whole.
+
+    Raises
+    ------
+    InputError
+        When the window reaches beyond the field.
+    """
+    height, width = statistics["shape"]
+    row, column = origin
+    if not (0 <= row and row + shape[0] <= height and 0 <= column and column + shape[1] <= width):
+        raise InputError(
+            f"a window of {shape[0]} x {shape[1]} px at row {row}, column {column} reaches beyond the {height} x {width} px "
+            "that the density bins were found on; fit them on the whole field"
+        )
+    grid = statistics["grid"]
+    bins = np.frombuffer(zlib.decompress(base64.b64decode(grid["zlib"])), np.int32).reshape(grid["shape"])
+    rows = np.arange(row, row + shape[0]) // statistics["binsize"]
+    columns = np.arange(column, column + shape[1]) // statistics["binsize"]
+    return np.ascontiguousarray(bins[rows][:, columns])
+
+
+def merge_bins(bins: np.ndarray, mapping: Mapping[int, int]) -> np.ndarray:
+    """Join density bins.
+
+    Parameters
+    ----------
+    bins : (H, W) integer array
+        Density bins, 0 = background.
+    mapping : mapping of int to int
+        From bin to bin, all at once; empty changes nothing. 0 makes background.
+
+    Returns
+    -------
+    (H, W) int32
+        The other bins keep their numbers.
+
+    Raises
+    ------
+    InputError
+        When a bin is not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> merge_bins(np.array([[1, 2, 3]]), {2: 1, 3: 2})
+    array([[1, 1, 2]], dtype=int32)
+    """
+    labels = check_labels(bins, "bins")
+    there = np.unique(labels)
+    missing = sorted({value for pair in mapping.items() for value in pair if value != 0} - set(there.tolist()))
+    if missing:
+        raise InputError(f"there is no density bin {missing}; the bins are {there.tolist()}")
+    table = np.arange(int(there[-1]) + 1, dtype=np.int32)
+    for old, new in mapping.items():
+        table[old] = new
+    return table[labels]
+
+
+def bin_sums(counts: np.ndarray, binsize: int) -> np.ndarray:
+    """Sum counts into squares.
+
+    Parameters
+    ----------
+    counts : (H, W) counts
+        UMIs a pixel.
+    binsize : int
+        Side of a square in px.
+
+    Returns
+    -------
+    (ceil(H / binsize), ceil(W / binsize)) float64
+        UMIs a square; a square cut off by the edge is scaled to the area of a whole one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bin_sums(np.ones((2, 3), np.uint8), 2)
+    array([[4., 4.]])
+    """
+    counts = check_counts(counts, "counts")
+    at_y, at_x = (np.arange(0, side, binsize) for side in counts.shape)
+    sums = np.add.reduceat(np.add.reduceat(counts, at_x, axis=1, dtype=np.float64), at_y, axis=0)
+    area = np.outer(*(np.diff(np.append(at, side)) for at, side in zip((at_y, at_x), counts.shape, strict=True)))
+    return sums * (binsize**2 / area)
+
+
+def cut_height(heights: np.ndarray) -> float:
+    """Return the height at which the number of clusters stops falling steeply: the knee of the tree.
+
+    Parameters
+    ----------
+    heights : (N,) float64
+        Ward distances.
+
+    Returns
+    -------
+    float
+        Otsu's threshold of the heights, with a warning, where the curve has no knee.
+
+    References
+    ----------
+    Satopaa et al., "Finding a 'Kneedle' in a haystack: detecting knee points in system behavior", ICDCS Workshops,
+    2011.
+    """
+    x = np.unique(heights)[-TOP_HEIGHTS:]
+    if len(x) < 3:
+        return float(x[-1]) if len(x) else 0.0
+    y = len(heights) - np.searchsorted(np.sort(heights), x) + 1.0
+    # the farthest point below the chord of the falling curve
+    below = 1 - (x - x[0]) / (x[-1] - x[0]) - (y - y[-1]) / (y[0] - y[-1])
+    at = int(below.argmax())
+    if below[at] <= 0.05:
+        warnings.warn("the tree of densities has no knee; Otsu's threshold cuts it", UserWarning, stacklevel=2)
+        return otsu(heights)
+    return float(x[at])
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    ward.warm()
+
+
+def _grow(bins: np.ndarray, dk: int) -> np.ndarray:
+    """Grow and smooth every bin, the densest last; a square that no bin claims keeps its own."""
+    if dk == 1:
+        return bins
+    grown = bins.copy()
+    for label in range(1, int(bins.max()) + 1):
+        grown[close_open(circle_dilate(bins == label, dk), dk)] = label
+    return grown
+
+
+def _ordered(bins: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Number bins 1, 2, ... by ascending mean density; 0 stays."""
+    ids = np.unique(bins)
+    ids = ids[ids > 0]
+    n = int(bins.max()) + 1
+    sums = np.bincount(bins.ravel(), density.ravel(), n)
+    sizes = np.bincount(bins.ravel(), minlength=n)
+    order = ids[np.argsort(sums[ids] / sizes[ids], kind="stable")]
+    table = np.zeros(n, np.int32)
+    table[order] = np.arange(1, len(order) + 1)
+    return table[bins]
+
+
+def _without_background(
+    bins: np.ndarray, density: np.ndarray, params: WardParams, shape: tuple[int, ...]
+) -> tuple[np.ndarray, str]:
+    word = params.background.strip().lower()
+    if word == "off":
+        return bins, ""
+    if word != "auto":
+        x, y = _pixel(params.background, shape)
+        label = int(bins[y // params.binsize, x // params.binsize])
+        if (bins == label).all():
+            return bins, "there is only one region, so it is not made background"
+    else:
+        rim = np.concatenate([bins[0], bins[-1], bins[1:-1, 0], bins[1:-1, -1]])
+        label = int(np.bincount(rim).argmax())
+        inside = bins != label
+        if not inside.any():
+            return bins, "there is only one region, so it is not made background"
+        if density[~inside].mean() >= BESIDE * density[inside].mean():
+            return bins, "the tissue reaches the border everywhere, so no region is background"
+    return _ordered(np.where(bins == label, 0, bins).astype(np.int32), density), ""
+
+
+def _pixel(text: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    try:
+        x, y = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"density.background={text} cannot be read; use auto, off, or a pixel as x,y") from None
+    if not (0 <= x < shape[1] and 0 <= y < shape[0]):
+        raise InputError(f"density.background={text} lies outside the {shape[1]} x {shape[0]} px (x, y) of the frame")
+    return x, y
+
+
+def _describe(bins: np.ndarray, density: np.ndarray, binsize: int) -> list[dict[str, float]]:
+    ids = np.unique(bins)
+    sums = np.bincount(bins.ravel(), density.ravel())[ids]
+    sizes = np.bincount(bins.ravel())[ids]
+    return [
+        {"id": int(i), "mean": float(s / n / binsize**2), "share": float(n / bins.size)}
+        for i, s, n in zip(ids, sums, sizes, strict=True)
+    ]
