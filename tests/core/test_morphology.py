@@ -22,7 +22,7 @@ def disc(shape: tuple[int, int], centre: tuple[int, int], radius: float) -> np.n
 def test_a_pixel_dilates_to_the_circle_and_erodes_back() -> None:
     mask = np.zeros((60, 60), bool)
     mask[30, 30] = True
-    for k in (1, 3, 9, 17, 31):
+    for k in (1, 3, 9, 31, 41):
         grown = circle_dilate(mask, k)
         r = k // 2
         assert np.array_equal(grown[30 - r : 31 + r, 30 - r : 31 + r], circle_kernel(k) == 1)
@@ -31,7 +31,7 @@ def test_a_pixel_dilates_to_the_circle_and_erodes_back() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(mask=masks, k=st.sampled_from([3, 7, 17, 21]))
+@given(mask=masks, k=st.sampled_from([3, 7, 31, 35]))
 def test_small_and_large_circles_follow_one_definition(mask: np.ndarray, k: int) -> None:
     kernel = circle_kernel(k)
     assert np.array_equal(circle_dilate(mask, k), cv2.dilate(mask.view(np.uint8), kernel) > 0)
@@ -51,7 +51,7 @@ def test_closing_fills_a_hole_and_opening_removes_a_speck() -> None:
 def test_empty_and_full_masks_stay() -> None:
     for value in (False, True):
         mask = np.full((30, 30), value)
-        for k in (3, 21):
+        for k in (3, 33):
             assert (close_open(mask, k) == value).all()
             assert (circle_dilate(mask, k) == value).all()
             assert (circle_erode(mask, k) == value).all()
