@@ -109,37 +109,40 @@ def assemble(columns: dict[str, np.ndarray], genes: Sequence[str], header: Mappi
     keys = columns["y"], columns["x"], columns["gene"]
     order = None if _is_sorted(*keys) else sort_order(*keys)
     n_runs = _count_runs(*keys, order)
-    starts = None if n_runs == len(keys[0]) else _run_starts(*keys, order, n_runs)
+    starts = None
+    if n_runs < len(keys[0]):
+        starts = np.empty(n_runs, dtype=_position_type(len(keys[0])))
+        _run_starts(*keys, order, starts)
     del keys
 
     # One column at a time, and each old one is freed before the next: the peak stays near the size of the result.
     done: dict[str, np.ndarray] = {}
     for name in list(columns):
         column = columns.pop(name)
-        if order is not None:
-            column = column[order]
         if starts is not None:
-            column = _merge(name, column, starts)
+            column = _merge(name, column, order, starts)
+        elif order is not None:
+            column = column[order]
         done[name] = _read_only(column)
+    del order, starts
     x, y, gene = done.pop("x"), done.pop("y"), done.pop("gene")
     cell_id = done.pop("cell_id", None)
     digest = _digest(x, y, gene, done, names, header, cell_id)
     return Transcripts(x=x, y=y, gene=gene, counts=done, genes=names, header=header, cell_id=cell_id, digest=digest)
 
 
-def _merge(name: str, column: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """One value for every run of equal (y, x, gene)."""
+def _merge(name: str, column: np.ndarray, order: np.ndarray | None, starts: np.ndarray) -> np.ndarray:
+    """One value for every run of equal (y, x, gene): a key as it is, the highest cell id, the sum of counts."""
     if name in ("x", "y", "gene"):
-        return column[starts]
-    if name == "cell_id":
-        return np.maximum.reduceat(column, starts)
-    sums = np.add.reduceat(column, starts, dtype=np.uint64)
-    if sums.max() > _UINT32_MAX:
+        return column[starts] if order is None else column[order[starts]]
+    out: np.ndarray = np.empty(len(starts), dtype=np.uint32)
+    largest = _reduce_runs(column, order, starts, name == "cell_id", out)
+    if largest > _UINT32_MAX:
         raise InputError(
-            f"One gene has {int(sums.max()):,} UMIs ({name}) at one position, more than the {_UINT32_MAX:,} that a "
+            f"One gene has {largest:,} UMIs ({name}) at one position, more than the {_UINT32_MAX:,} that a "
             "count can hold; check the count column of the input."
         )
-    return sums.astype(np.uint32)
+    return out
 
 
 def _as_type(values: np.ndarray, dtype: type, name: str) -> np.ndarray:
@@ -218,8 +221,7 @@ def sort_order(*keys: np.ndarray) -> np.ndarray:
     [1, 2, 0]
     """
     n = len(keys[0])
-    # 32-bit positions halve the memory of the sort; a longer table needs 64 bits.
-    order = np.arange(n, dtype=np.uint32 if n <= _UINT32_MAX else np.int64)
+    order: np.ndarray = np.arange(n, dtype=_position_type(n))
     if not n:
         return order
     spare = np.empty_like(order)
@@ -234,6 +236,11 @@ def sort_order(*keys: np.ndarray) -> np.ndarray:
             order, spare = spare, order
             shift += _DIGIT
     return order
+
+
+def _position_type(n: int) -> type[np.integer]:
+    """32-bit positions halve the memory of the sort; a longer table needs 64 bits."""
+    return np.uint32 if n <= _UINT32_MAX else np.int64
 
 
 @njit(cache=True, nogil=True)
@@ -276,18 +283,42 @@ def _count_runs(y: np.ndarray, x: np.ndarray, gene: np.ndarray, order: np.ndarra
 
 
 @njit(cache=True, nogil=True)
-def _run_starts(y: np.ndarray, x: np.ndarray, gene: np.ndarray, order: np.ndarray | None, n_runs: int) -> np.ndarray:
-    """Place in the order of the first record of every run of equal (y, x, gene)."""
-    starts = np.zeros(n_runs, dtype=np.int64)
+def _run_starts(y: np.ndarray, x: np.ndarray, gene: np.ndarray, order: np.ndarray | None, starts: np.ndarray) -> None:
+    """Write the place in the order of the first record of every run of equal (y, x, gene)."""
+    starts[0] = 0
     k = 1
     for i in range(1, y.shape[0]):
         a, b = (i - 1, i) if order is None else (order[i - 1], order[i])
         if y[a] != y[b] or x[a] != x[b] or gene[a] != gene[b]:
             starts[k] = i
             k += 1
-    return starts
+
+
+@njit(cache=True, nogil=True)
+def _reduce_runs(
+    column: np.ndarray, order: np.ndarray | None, starts: np.ndarray, highest: bool, out: np.ndarray
+) -> int:
+    """Write the sum (or the highest value) of each run; return the largest, which may be more than `out` holds."""
+    largest = np.int64(0)
+    for k in range(starts.shape[0]):
+        stop = starts[k + 1] if k + 1 < starts.shape[0] else column.shape[0]
+        value = np.int64(0)
+        for i in range(starts[k], stop):
+            item = np.int64(column[i if order is None else order[i]])
+            if not highest:
+                value += item
+            elif item > value:
+                value = item
+        if value > largest:
+            largest = value
+        out[k] = value
+    return int(largest)
 
 
 def warm() -> None:
-    """Compile the kernels on a tiny input."""
-    make_transcripts(np.array([1, 0]), np.array([0, 0]), np.array([0, 0]), {"total": np.array([1, 1])}, ["a"])
+    """Compile the kernels on tiny inputs: unsorted and sorted, with and without duplicates, read-only or not."""
+    for x in ([1, 0], [1, 1], [1, 0, 1], [0, 1]):
+        zeros = np.zeros(len(x), dtype=np.int32)
+        made = make_transcripts(np.array(x), zeros, zeros, {"total": zeros}, ["a"])
+        make_transcripts(made.x, made.y, made.gene, made.counts, ["a"])
+    sort_order(made.x, made.gene)

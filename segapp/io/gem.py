@@ -22,7 +22,7 @@ COUNT_NAMES = ("MIDCount", "MIDCounts", "UMICount", "UMICounts")
 
 _LAYER_NAMES = {"exon": ("ExonCount",), "spliced": ("EXONIC",), "unspliced": ("INTRONIC",)}
 _CELL_NAMES = ("CellID", "cell", "label")
-_BLOCK = 16 << 20
+_BLOCK = 8 << 20
 _ROWS = 1 << 20
 _INT32, _UINT32 = np.iinfo(np.int32), np.iinfo(np.uint32)
 _MAGIC = (
@@ -107,50 +107,67 @@ def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
 
 def _read(path: Path, stream: IO[bytes], raw: IO[bytes], size: int, tick: Tick) -> Transcripts:
     """Parse block after block; the next one is unpacked while this one is parsed."""
-    blocks = _ahead(_blocks(stream))
-    first = next(blocks, b"")
+    blocks = _ahead(_blocks(stream, raw))
+    first, at = next(blocks, (b"", 0))
     _check_text(path, first)
     header, names, body = _split_header(path, first)
     layout = _layout(path, names)
     line = first[: len(first) - len(body)].count(b"\n") + 1
 
     codes: dict[str, int] = {}
-    parts: dict[str, list[np.ndarray]] = {"gene": [], **{role: [] for role in layout.numbers}}
-    block: bytes | None = body
-    while block is not None:
+    columns = {role: _Column() for role in ("gene", *layout.numbers)}
+    coming: tuple[bytes, int] | None = (body, at)
+    while coming is not None:
+        block, at = coming
         if block.strip():
-            for role, column in _parse(path, block, layout, codes, line).items():
-                parts[role].append(column)
+            for role, values in _parse(path, block, layout, codes, line).items():
+                columns[role].append(values, size / max(at, 1))
         line += block.count(b"\n")
-        tick(min(raw.tell(), size), size)
-        block = next(blocks, None)
-    if not any(map(len, parts["gene"])):
+        tick(min(at, size), size)
+        coming = next(blocks, None)
+    if not columns["gene"].n:
         raise InputError(f"{path} holds a header but no UMI record; give a GEM with at least one.")
-
-    columns = {}
-    for role in list(parts):
-        # One column at a time: its blocks are freed before the next column is joined.
-        columns[role] = np.concatenate(parts.pop(role))
-    return assemble(columns, list(codes), header)
+    return assemble({role: columns.pop(role).values() for role in list(columns)}, list(codes), header)
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Pieces of about 16 MiB that end at a line's end."""
+class _Column:
+    """Values that arrive in pieces, kept in one array that is made long enough from the share of the file read."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._room: np.ndarray = np.empty(0)
+
+    def append(self, piece: np.ndarray, file_over_read: float) -> None:
+        end = self.n + len(piece)
+        if end > len(self._room):
+            # Room that is never written takes no memory, so a little too much costs nothing.
+            room = np.empty(max(int(end * file_over_read * 1.05), end * 9 // 8), dtype=piece.dtype)
+            room[: self.n] = self._room[: self.n]
+            self._room = room
+        self._room[self.n : end] = piece
+        self.n = end
+
+    def values(self) -> np.ndarray:
+        return self._room[: self.n]
+
+
+def _blocks(stream: IO[bytes], raw: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Pieces of about 8 MiB that end at a line's end, each with the place in the file up to which it was read."""
     rest = b""
     while piece := stream.read(_BLOCK):
         cut = piece.rfind(b"\n") + 1
         if cut:
-            yield rest + piece[:cut]
+            yield rest + piece[:cut], raw.tell()
             rest = piece[cut:]
         else:
             rest += piece
             if b"\0" in piece:
                 break
     if rest:
-        yield rest
+        yield rest, raw.tell()
 
 
-def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _ahead(blocks: Iterator[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
     """Read one block ahead in a thread (unpacking releases the interpreter lock)."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, blocks, None)
