@@ -16,6 +16,7 @@ from segapp.io.atomic import atomic_dir, check_out_dir
 from segapp.pipeline.presets import PRESETS
 from segapp.pipeline.recipe import Recipe, parse_assignments
 from segapp.pipeline.session import Session
+from segapp.pipeline.tabulate import result_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -120,7 +121,7 @@ def run(
     if not chosen:
         # the preset follows from the inputs, and the changes go over it
         session.set_many(_patches(session, set))
-    table = session.get("table", tick)
+    table = result_table(session, tick)
     labels, nuclei = session.get("cells"), session.get("nuclei")
     if session.params["cells"].to_json().get("method") == "nuclei":
         nuclei = None

@@ -115,6 +115,8 @@ def _arrays(value: Any) -> list[np.ndarray]:
         return [array for item in value for array in _arrays(item)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [array for item in dataclasses.fields(value) for array in _arrays(getattr(value, item.name))]
+    if hasattr(value, "obsm"):
+        return _arrays(value.X) + [array for layer in value.layers.values() for array in _arrays(layer)]
     if hasattr(value, "indptr") and hasattr(value, "data"):
         return [value.data, value.indices, value.indptr]
     return []

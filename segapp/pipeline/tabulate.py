@@ -1,0 +1,73 @@
+"""The last stage: cells x genes, with where each cell came from and what made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segapp.core.label.augment import SOURCES
+from segapp.core.label.overlap import label_ids
+from segapp.core.types import Grid, Tick, Transcripts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from segapp.pipeline.session import Session
+
+
+def make_table(
+    params: Any,
+    tick: Tick,
+    transcripts: Transcripts,
+    frame: Grid,
+    cells: np.ndarray,
+    nuclei: np.ndarray | None,
+    total: np.ndarray,
+    nuclei_provenance: np.ndarray,
+    stain: np.ndarray | None = None,
+    cell_scores: np.ndarray | None = None,
+    nuclei_scores: np.ndarray | None = None,
+) -> tuple[AnnData]:
+    """Cells and transcripts -> AnnData; the score is that of the map from which the cells were cut."""
+    from segapp.io.table import to_anndata
+
+    table = to_anndata(
+        transcripts,
+        cells,
+        frame,
+        nuclei=nuclei,
+        background=stain if stain is not None else np.sqrt(total),
+        scores=cell_scores if cell_scores is not None else nuclei_scores,
+        sources=cell_sources(cells, nuclei, nuclei_provenance),
+        tick=tick,
+    )
+    return (table,)
+
+
+def cell_sources(cells: np.ndarray, nuclei: np.ndarray | None, provenance: np.ndarray) -> list[str]:
+    """Return where each cell came from, in the order of the ids: the source of its nucleus, or of itself."""
+    ids = label_ids(cells)
+    seeds = set() if nuclei is None else set(label_ids(nuclei).tolist())
+    found = []
+    for cell in ids.tolist():
+        code = int(provenance[cell]) if cell < len(provenance) else 0
+        if cell not in seeds:
+            found.append("components")
+        elif code:
+            found.append(SOURCES[code])
+        else:
+            found.append("drawn")
+    return found
+
+
+def result_table(session: Session, tick: Any) -> AnnData:
+    """Return the table of a session as the user's own copy, with the recipe and the hashes of the inputs."""
+    made = session.get("table", tick)
+    table = made.copy()
+    table.uns["segapp"] = {
+        **table.uns["segapp"],
+        "recipe": session.recipe().text(),
+        "inputs": {name: value.digest for name, value in session.inputs.items()},
+    }
+    return table
