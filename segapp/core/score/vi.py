@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from segapp.core.params import Params, knob
 from segapp.core.score.mixture import histogram_weights, otsu_starts, polish, run_em
 from segapp.core.score.model import Mixture, from_vector, limits, to_vector
 from segapp.core.types import Tick, no_tick
+
+_PYRO = threading.Lock()  # Pyro keeps its stack of handlers in one place for all threads
 
 
 class VariationalKnobs(Params):
@@ -72,7 +75,8 @@ def mixture_elbo(values: np.ndarray, weights: np.ndarray, coordinates: Any) -> A
     def guide(x: Any) -> None:
         """Parameters are points and states are summed out: nothing is left to draw."""
 
-    return Trace_ELBO().differentiable_loss(model, guide, coordinates)
+    with _PYRO:
+        return Trace_ELBO().differentiable_loss(model, guide, coordinates)
 
 
 def fit_vi(histogram: np.ndarray, *, n_epochs: int, zero_inflated: bool, tick: Tick = no_tick) -> Mixture | None:
