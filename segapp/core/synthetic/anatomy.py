@@ -24,12 +24,15 @@ class Anatomy:
         Labels; a cell has the id of its nucleus.
     types : (n,) int8
         Cell type of label i + 1.
+    thickness : (H, W) float64
+        Height of the nucleus above each pixel, 1 at its centre, 0 outside.
     """
 
     regions: np.ndarray
     nuclei: np.ndarray
     cells: np.ndarray
     types: np.ndarray
+    thickness: np.ndarray
 
 
 def draw_regions(rng: np.random.Generator, shape: tuple[int, int], settings: Settings) -> np.ndarray:
@@ -115,13 +118,17 @@ def place_nuclei(
 
 
 def draw_nuclei(
-    rng: np.random.Generator,
-    shape: tuple[int, int],
-    centres: np.ndarray,
-    radii: np.ndarray,
-    settings: Settings,
-) -> np.ndarray:
-    """Draw nuclei as wavy ellipses; where two overlap, a pixel belongs to the one that it lies deeper in."""
+    rng: np.random.Generator, shape: tuple[int, int], centres: np.ndarray, radii: np.ndarray, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw nuclei as wavy ellipsoids; where two overlap, a pixel belongs to the one that it lies deeper in.
+
+    Returns
+    -------
+    nuclei : shape int32
+        Labels, in the order of `centres`.
+    thickness : shape float64
+        Height of the ellipsoid above each pixel, 1 at its centre.
+    """
     n = len(radii)
     squeeze = np.abs(rng.standard_normal(n)) * settings.elongation
     lean = rng.uniform(0, np.pi, n)
@@ -145,11 +152,13 @@ def draw_nuclei(
         inside = (rho < 1) & (rho < depth[rows, cols])
         labels[rows, cols][inside] = i + 1
         depth[rows, cols][inside] = rho[inside]
-    return main_pieces(labels)
+    labels = main_pieces(labels)
+    thickness = quantise(np.sqrt(np.where(labels > 0, 1 - np.minimum(depth, 1) ** 2, 0.0)))
+    return labels, thickness
 
 
 def grow_cells(rng: np.random.Generator, nuclei: np.ndarray, settings: Settings) -> np.ndarray:
-    """Grow cytoplasm around nuclei: as far as each cell reaches, as its direction and a rough edge allow, up to the neighbour.
+    """Grow cytoplasm around nuclei: as far as each cell reaches to each side, with a rough edge, up to the neighbour.
 
     Parameters
     ----------

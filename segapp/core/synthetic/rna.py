@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
+from segapp.core.records import make_transcripts
 from segapp.core.synthetic.anatomy import Anatomy
 from segapp.core.synthetic.fields import quantise
 from segapp.core.synthetic.genes import Panel, gene_panel
@@ -47,7 +46,7 @@ def draw_rna(
     Returns
     -------
     Transcripts
-        Layers ``total``, ``spliced`` and ``unspliced`` (total = spliced + unspliced), sorted by gene, y, x.
+        Layers ``total``, ``spliced`` and ``unspliced``; total = spliced + unspliced.
     """
     panel = gene_panel(settings.nuclear_share, settings.intronic_share)
     parts = (
@@ -77,7 +76,10 @@ def draw_rna(
     )
     rows, cols = track_lines(rng, height, settings), track_lines(rng, width, settings)
     keep = caught < np.minimum(rows[y], cols[x])
-    return _records(y[keep], x[keep], gene[keep], unspliced[keep], panel.names, (height, width))
+    nascent = unspliced[keep].astype(np.uint32)
+    one = np.ones(len(nascent), np.uint32)
+    layers = {"total": one, "spliced": one - nascent, "unspliced": nascent}
+    return make_transcripts(x[keep], y[keep], gene[keep], layers, panel.names, header=HEADER)
 
 
 # half a step of the quantised displacement: no displacement lies on the edge between two pixels
@@ -156,40 +158,3 @@ def _members(labels: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     pixels = pixels[np.argsort(labels[pixels], kind="stable")]
     counts = np.bincount(labels[pixels], minlength=n + 1)[1:]
     return pixels, np.concatenate([[0], np.cumsum(counts)])
-
-
-def _records(
-    y: np.ndarray,
-    x: np.ndarray,
-    gene: np.ndarray,
-    unspliced: np.ndarray,
-    names: tuple[str, ...],
-    shape: tuple[int, int],
-) -> Transcripts:
-    height, width = shape
-    key = (gene * height + y) * width + x
-    key, at = np.unique(key, return_inverse=True)
-    total = np.bincount(at, minlength=len(key)).astype(np.uint32)
-    nascent = np.bincount(at, unspliced, minlength=len(key)).astype(np.uint32)
-    rest, column = np.divmod(key, width)
-    which, row = np.divmod(rest, height)
-    columns = {
-        "x": column.astype(np.int32),
-        "y": row.astype(np.int32),
-        "gene": which.astype(np.int32),
-        "total": total,
-        "spliced": total - nascent,
-        "unspliced": nascent,
-    }
-    hashed = hashlib.blake2b("\n".join(names).encode(), digest_size=16)
-    for column_ in columns.values():
-        hashed.update(np.ascontiguousarray(column_).astype("<i4").tobytes())
-    return Transcripts(
-        x=columns["x"],
-        y=columns["y"],
-        gene=columns["gene"],
-        counts={layer: columns[layer] for layer in ("total", "spliced", "unspliced")},
-        genes=names,
-        header=dict(HEADER),
-        digest=hashed.hexdigest(),
-    )

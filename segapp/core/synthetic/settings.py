@@ -21,7 +21,7 @@ class Settings:
     density: tuple[float, ...] = (0.0, 0.10, 0.30, 1.0)
     companions: int = 3
     company: float = 0.42
-    closest: float = 0.88
+    closest: float = 0.92
     radius: tuple[float, ...] = (8.6, 8.2, 7.6, 7.2, 6.8)
     radius_spread: float = 0.09
     elongation: float = 0.10
@@ -39,9 +39,10 @@ class Settings:
     rough_edge: float = 0.9
     # stain
     brightness: float = 118.0
-    brightness_spread: float = 0.28
-    chromatin: float = 0.16
-    blur: float = 1.5
+    brightness_spread: float = 0.20
+    flatness: float = 0.1
+    chromatin: float = 0.10
+    blur: float = 1.7
     haze: float = 0.22
     background: float = 11.0
     background_spread: float = 0.35

@@ -37,7 +37,9 @@ def draw_stain(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) -
     bright = bright * np.exp(settings.brightness_spread * rng.standard_normal(n + 1))
     bright[0] = 0.0
     chromatin = 1 + settings.chromatin * smooth_field(rng, shape, 3.0)
-    signal = quantise(bright, 64)[nuclei] * chromatin.clip(0.3, 2.0)
+    # light comes from the whole height of a nucleus: it fades towards the rim
+    height = settings.flatness + (1 - settings.flatness) * anatomy.thickness
+    signal = quantise(bright, 64)[nuclei] * height * chromatin.clip(0.3, 2.0)
     signal += _debris(rng, anatomy.regions, settings)
     haze = ndimage.gaussian_filter(signal, 11.0, mode="reflect", truncate=3.0)
     optics = ndimage.gaussian_filter(signal, settings.blur, mode="reflect", truncate=4.0)
