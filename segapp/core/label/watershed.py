@@ -94,7 +94,7 @@ def label_nuclei(
     A marker deep inside the mask may lie on a slope of the stain, where the basin of a brighter neighbour flows around
     it and leaves a few pixels. Nuclei whose centres are `min_distance` apart have room for a circle of that diameter
     each; a basin smaller than it is such a fragment and goes to its neighbours, unless it is the largest of its
-    component. Pieces left by erosion have been grown apart from each other, and are kept.
+    component. Peaks of the stain and pieces left by erosion are kept as they are: they lie on no slope.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def label_nuclei(
         )
     landscape = -depth(mask) if params.landscape == "distance" else -gauss_blur(stain, params.k)
     labels = watershed(landscape, markers, mask, tick)
-    if params.markers == "erosion":
+    if params.markers != "distance":
         return labels
     return _without_fragments(landscape, markers, mask, labels, math.pi / 4 * params.min_distance**2, tick)
 
