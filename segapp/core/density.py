@@ -20,8 +20,9 @@ from segapp.core.types import InputError, Tick, no_tick
 
 QUANTILE = 0.98
 """Densities are divided by this quantile of the squares that hold RNA: a hot spot is rarer than 2 squares in 100."""
-TOP_HEIGHTS = 1000
-"""Merges among which the knee is looked for: a tissue has fewer densities than this."""
+MOST_REGIONS, SQUARES = 1000, 50
+"""The knee is looked for among the last merges: at most 1,000, and one for every 50 squares. Smaller pieces are noise,
+and a mixture cannot be fitted on them."""
 BESIDE = 0.5
 """The bin that is commonest on the border lies beside the tissue only if it holds less than half of the other RNA."""
 
@@ -207,10 +208,10 @@ def apply_density(
     """
     height, width = statistics["shape"]
     row, column = origin
-    if not (0 <= row and row + shape[0] <= height and 0 <= column and column + shape[1] <= width):
+    if not (row >= 0 and row + shape[0] <= height and column >= 0 and column + shape[1] <= width):
         raise InputError(
-            f"a window of {shape[0]} x {shape[1]} px at row {row}, column {column} reaches beyond the {height} x {width} px "
-            "that the density bins were found on; fit them on the whole field"
+            f"a window of {shape[0]} x {shape[1]} px at row {row}, column {column} reaches beyond the field of "
+            f"{height} x {width} px that the density bins were found on; fit them on the whole"
         )
     grid = statistics["grid"]
     bins = np.frombuffer(zlib.decompress(base64.b64decode(grid["zlib"])), np.int32).reshape(grid["shape"])
@@ -302,7 +303,7 @@ def cut_height(heights: np.ndarray) -> float:
     Satopaa et al., "Finding a 'Kneedle' in a haystack: detecting knee points in system behavior", ICDCS Workshops,
     2011.
     """
-    x = np.unique(heights)[-TOP_HEIGHTS:]
+    x = np.unique(heights)[-max(3, min(MOST_REGIONS, len(heights) // SQUARES)) :]
     if len(x) < 3:
         return float(x[-1]) if len(x) else 0.0
     y = len(heights) - np.searchsorted(np.sort(heights), x) + 1.0
@@ -326,7 +327,9 @@ def _grow(bins: np.ndarray, dk: int) -> np.ndarray:
         return bins
     grown = bins.copy()
     for label in range(1, int(bins.max()) + 1):
-        grown[close_open(circle_dilate(bins == label, dk), dk)] = label
+        own = bins == label
+        claimed = close_open(circle_dilate(own, dk), dk)
+        grown[claimed if claimed.any() else own] = label
     return grown
 
 

@@ -1,0 +1,164 @@
+"""Density bins: regions of like density, in their place, whatever the size of the field or a hot spot."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segapp.core import density
+from segapp.core.density import WardParams
+from segapp.core.types import InputError
+
+
+def blocks(seed=0, shape=(203, 307), means=(0.02, 0.5, 2.0)):
+    """Counts of three stripes, the sparsest on the left, and their true stripes."""
+    truth = np.broadcast_to(np.digitize(np.arange(shape[1]), (100, 200)), shape)
+    return np.random.default_rng(seed).poisson(np.array(means)[truth]).astype(np.uint32), truth
+
+
+STRIPES = WardParams(k=1, dk=1, distance_threshold=1.0, background="off")
+
+
+def test_stripes_are_found_and_ordered_by_density():
+    total, truth = blocks()
+    bins, statistics = density.segment_density(total, STRIPES)
+    assert bins.dtype == np.int32 and bins.shape == total.shape
+    assert (bins == truth + 1).mean() > 0.9
+    means = [entry["mean"] for entry in statistics["bins"]]
+    assert means == sorted(means) and len(means) == 3
+    json.dumps(statistics)
+
+
+def test_09_bins_are_expanded_by_exact_blocks_and_ragged_edges_keep_their_place():
+    total, _ = blocks()
+    bins, _ = density.segment_density(total, STRIPES)
+    for row in range(0, 203, 20):
+        for column in range(0, 307, 20):
+            assert len(np.unique(bins[row : row + 20, column : column + 20])) == 1
+    flat = np.ones((45, 33), np.uint32)
+    np.testing.assert_array_equal(density.bin_sums(flat, 20), np.full((3, 2), 400.0))
+
+
+def test_10_the_threshold_does_not_depend_on_one_hot_spot():
+    total, _ = blocks()
+    hot = total.copy()
+    hot[50, 50] = 60000
+    bins, statistics = density.segment_density(hot, STRIPES)
+    calm, calm_statistics = density.segment_density(total, STRIPES)
+    assert statistics["scale"] == pytest.approx(calm_statistics["scale"], rel=0.05)
+    away = np.ones(total.shape, bool)
+    away[:140, :140] = False
+    # the hot square and its blur become a bin of their own, the densest
+    assert (np.minimum(bins, 3) == calm)[away].mean() > 0.98
+    by_max, _ = density.segment_density(hot, STRIPES.with_(scale="max"))
+    assert len(np.unique(by_max[away])) == 1
+
+
+def test_10_a_crop_with_the_statistics_of_the_chip_has_the_bins_of_the_chip():
+    total, _ = blocks()
+    bins, statistics = density.segment_density(total, STRIPES)
+    statistics = json.loads(json.dumps(statistics))
+    window = density.apply_density(statistics, (61, 73), origin=(33, 127))
+    np.testing.assert_array_equal(window, bins[33:94, 127:200])
+    with pytest.raises(InputError, match="beyond"):
+        density.apply_density(statistics, (61, 73), origin=(180, 127))
+
+
+def test_10_the_quantile_does_not_depend_on_the_size_of_the_field():
+    small, _ = blocks(shape=(200, 300))
+    large = np.tile(small, (3, 1))
+    scales = [density.fit_density(total, STRIPES)["scale"] for total in (small, large)]
+    assert scales[0] == pytest.approx(scales[1], rel=1e-6)
+
+
+def test_11_nothing_and_sameness_are_one_region_not_background():
+    for total in (np.zeros((50, 50), np.uint32), np.full((50, 50), 3, np.uint32), np.ones((1, 1), np.uint32)):
+        bins, statistics = density.segment_density(total, WardParams())
+        assert (bins == 1).all()
+        assert statistics["notes"]
+
+
+def test_11_one_cluster_is_not_made_background():
+    total, _ = blocks()
+    for background in ("auto", "5,5"):
+        bins, statistics = density.segment_density(total, WardParams(distance_threshold=99999.0, background=background))
+        assert (bins == 1).all()
+        assert "only one region" in statistics["notes"][0]
+
+
+def test_11_merging_unknown_or_nothing_is_answered():
+    bins = np.array([[0, 1], [2, 5]])
+    np.testing.assert_array_equal(density.merge_bins(bins, {}), bins)
+    np.testing.assert_array_equal(density.merge_bins(bins, {5: 2, 1: 0}), [[0, 0], [2, 2]])
+    with pytest.raises(InputError, match=r"no density bin \[7\]; the bins are \[0, 1, 2, 5\]"):
+        density.merge_bins(bins, {7: 1})
+    total, _ = blocks()
+    merged, statistics = density.segment_density(total, STRIPES.with_(merge=((3, 2), (9, 1))))
+    assert np.unique(merged).tolist() == [1, 2]
+    assert "(9, 1)" in statistics["notes"][-1]
+
+
+def test_07_threshold_zero_is_a_threshold():
+    total, _ = blocks(shape=(60, 60))
+    _, statistics = density.segment_density(total, WardParams(distance_threshold=0, dk=1, background="off"))
+    assert statistics["distance_threshold"] == 0
+    assert len(statistics["bins"]) == 9
+
+
+def test_background_is_sparse_or_there_is_none():
+    yy, xx = np.mgrid[:400, :400]
+    tissue = (yy - 200) ** 2 + (xx - 200) ** 2 < 130**2
+    total = np.random.default_rng(0).poisson(np.where(tissue, 2.0, 0.02)).astype(np.uint32)
+    bins, _ = density.segment_density(total, WardParams(distance_threshold=5.0))
+    assert np.unique(bins).tolist() == [0, 1]
+    assert (bins[tissue] == 1).mean() > 0.95 and (bins[~tissue] == 0).mean() > 0.9
+    full, statistics = density.segment_density(total[100:300, 100:300], WardParams(distance_threshold=1.0))
+    assert full.min() == 1
+    assert statistics["notes"]
+    at_pixel, _ = density.segment_density(total, WardParams(distance_threshold=5.0, background="200,200"))
+    assert at_pixel[200, 200] == 0 and at_pixel[0, 0] == 1
+    for text, message in (("400,0", "outside"), ("here", "x,y")):
+        with pytest.raises(InputError, match=message):
+            density.segment_density(total, WardParams(background=text))
+
+
+def test_knee_cuts_above_the_noise_and_falls_back_to_otsu():
+    total, _ = blocks(shape=(600, 600))
+    _, statistics = density.segment_density(total, WardParams(background="off"))
+    assert 3 <= len(statistics["bins"]) <= 20
+    with pytest.warns(UserWarning, match="no knee"):
+        density.cut_height(np.linspace(1.0, 2.0, 2000))
+    assert density.cut_height(np.array([1.0])) == 1.0
+
+
+def test_growing_never_loses_a_bin():
+    total = np.ones((300, 300), np.uint32)
+    total[140:150, 140:150] = 50
+    params = WardParams(binsize=10, k=1, dk=5, distance_threshold=0.1, background="off")
+    bins, _ = density.segment_density(total, params)
+    assert (bins[140:150, 140:150] == 2).all()
+    assert 25 >= (bins == 2).mean() * 900 > 1  # grown by two squares at most
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 64),
+    st.integers(1, 64),
+    st.sampled_from([0.0, 0.05, 3.0]),
+    st.sampled_from([1, 7, 20]),
+    st.integers(0, 9),
+)
+def test_any_field_has_an_answer(height, width, mean, binsize, seed):
+    total = np.random.default_rng(seed).poisson(mean, (height, width))
+    before = total.copy()
+    bins, _ = density.segment_density(total, WardParams(binsize=binsize, distance_threshold=1.0))
+    assert bins.shape == total.shape and bins.min() >= 0 and bins.max() >= 1
+    np.testing.assert_array_equal(total, before)
+
+
+@pytest.mark.parametrize("total", [np.full((4, 4), 0.5), np.full((4, 4), -1), np.full((4, 4), np.nan), np.zeros(4)])
+def test_what_is_no_count_is_refused(total):
+    with pytest.raises(InputError):
+        density.segment_density(total, WardParams())
