@@ -1,0 +1,173 @@
+"""Whether two results of a stage are the same, and how far apart they are where they are not: one sentence each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.stats import nbinom
+
+from segapp.core.quality import compare_labels
+
+Results = dict[str, np.ndarray]
+
+
+def numbers(name: str, tolerance: float = 0.0) -> Callable[[Any, Results, Results], str]:
+    """Compare two images of numbers."""
+
+    def compared(inputs: Any, ours: Results, reference: Results) -> str:
+        a, b = ours[name].astype(np.float64), reference[name].astype(np.float64)
+        apart = np.abs(a - b)
+        if not np.isfinite(b).all():
+            return f"{np.mean(~np.isfinite(b)):.2%} of the reference's pixels are not numbers"
+        if (apart == 0).all():
+            return "equal"
+        largest = float(apart.max())
+        if largest <= tolerance:
+            return f"equal within {largest:.1e}"
+        return f"{np.mean(apart > max(tolerance, 1e-9)):.2%} of pixels differ, by {largest:.3g} at most"
+
+    return compared
+
+
+def scores(inputs: Any, ours: Results, reference: Results) -> str:
+    """Compare two score images: how far apart, and how alike the pixels that they call occupied."""
+    a, b = ours["scores"].astype(np.float64), reference["scores"].astype(np.float64)
+    if not np.isfinite(b).all():
+        return f"{np.mean(~np.isfinite(b)):.2%} of the reference's pixels are not numbers"
+    apart = np.abs(a - b)
+    alike = _iou(a > 0.5, b > 0.5)
+    return f"median difference {np.median(apart):.1e}, largest {apart.max():.2g}; IoU above 0.5: {alike:.3f}"
+
+
+def masks(truth: str) -> Callable[[Any, Results, Results], str]:
+    """Compare two masks, and each with the truth where they differ."""
+
+    def compared(inputs: Any, ours: Results, reference: Results) -> str:
+        a, b, wanted = ours["mask"].astype(bool), reference["mask"].astype(bool), inputs[truth] > 0
+        if (a == b).all():
+            return "equal"
+        return f"IoU {_iou(a, b):.3f}; with the truth {_iou(a, wanted):.3f} and {_iou(b, wanted):.3f}"
+
+    return compared
+
+
+def positions(inputs: Any, ours: Results, reference: Results) -> str:
+    """Compare two sets of markers; their numbering does not matter."""
+    a, b = ours["markers"] > 0, reference["markers"] > 0
+    if (a == b).all():
+        return "equal"
+    return f"{a.sum()} and {b.sum()} markers, {np.sum(a & b)} in the same place"
+
+
+def partition(truth: str = "") -> Callable[[Any, Results, Results], str]:
+    """Compare two label images as partitions, and each with the truth where there is one."""
+
+    def compared(inputs: Any, ours: Results, reference: Results) -> str:
+        a, b = ours["labels"], reference["labels"].astype(np.int64)
+        if same_partition(a, b):
+            text = "same partition"
+        else:
+            text = f"{compare_labels(b, a).f1:.1%} of labels match (IoU > 0.5)"
+        if truth:
+            values = [compare_labels(inputs[truth], labels).ap[0.5] for labels in (a, b)]
+            text += "; AP@0.5 {:.3f} and {:.3f}".format(*values)
+        return text
+
+    return compared
+
+
+def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether two label images differ in numbering only; background is 0 in both."""
+    if ((a > 0) != (b > 0)).any():
+        return False
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1)
+    return len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
+
+
+def likelihood(pixels_of: str, *, weighted: bool = False) -> Callable[[Any, Results, Results], str]:
+    """Compare two mixtures by the mean log likelihood of every pixel, which a fit is to make large."""
+
+    def compared(inputs: Any, ours: Results, reference: Results) -> str:
+        counts, pixels = np.unique(inputs[pixels_of], return_counts=True)
+        weights = pixels * np.log(counts.astype(float) + 2) if weighted else pixels
+        values = []
+        for fitted in (ours, reference):
+            w, r, theta = fitted["w"], fitted["r"], fitted["theta"]
+            mixed = sum(w[state] * nbinom.pmf(counts, r[state], theta[state]) for state in (0, 1))
+            values.append(float(np.sum(weights * np.log(np.maximum(mixed, 1e-300))) / weights.sum()))
+        kind = "weighted log likelihood" if weighted else "log likelihood"
+        return f"{kind} a pixel {values[0]:.5f} and {values[1]:.5f}"
+
+    return compared
+
+
+def precisions(inputs: Any, ours: Results, reference: Results) -> str:
+    """Compare average precision at every threshold."""
+    apart = np.abs(ours["ap"] - reference["ap"]).max()
+    return "equal" if apart < 1e-12 else f"AP differs by {apart:.2g} at most"
+
+
+def regions(inputs: Any, ours: Results, reference: Results) -> str:
+    """Compare two images of density bins by how well each separates the true regions."""
+    a, b, truth = ours["bins"], reference["bins"], inputs["density"]
+    values = [_adjusted_rand(truth, bins) for bins in (a, b)]
+    text = "adjusted Rand index to the truth {:.3f} and {:.3f}".format(*values)
+    return f"{text}; {len(np.unique(a))} and {len(np.unique(b))} bins"
+
+
+def displacement(inputs: Any, ours: Results, reference: Results) -> str:
+    """Compare two affine maps with the shift that is known, over the corners of the image."""
+    height, width = inputs["shifted"].shape
+    corners = np.array([[x, y, 1.0] for x in (0, width - 1) for y in (0, height - 1)])
+    errors = []
+    for result in (ours, reference):
+        found = corners @ np.asarray(result["matrix"], float).T
+        errors.append(np.linalg.norm(found - corners[:, :2] - inputs["stain_shift"], axis=1).mean())
+    return "error {:.2f} px and {:.2f} px".format(*errors)
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sum(a & b) / max(1, np.sum(a | b)))
+
+
+def _adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:
+    _, a = np.unique(a, return_inverse=True)
+    _, b = np.unique(b, return_inverse=True)
+    table = np.bincount(a.ravel() * (int(b.max()) + 1) + b.ravel(), minlength=(int(a.max()) + 1) * (int(b.max()) + 1))
+    table = table.reshape(int(a.max()) + 1, -1).astype(np.float64)
+
+    def pairs(counts: np.ndarray) -> float:
+        return float(np.sum(counts * (counts - 1) / 2))
+
+    together, rows, columns = pairs(table), pairs(table.sum(1)), pairs(table.sum(0))
+    expected = rows * columns / pairs(np.array([table.sum()]))
+    largest = (rows + columns) / 2
+    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+
+
+AGREEMENT: dict[str, Callable[[Any, Results, Results], str]] = {
+    "circle": numbers("sums"),
+    "circle_by_bin": numbers("sums"),
+    "blur": numbers("blurred", 1e-4),
+    "mixture_drawn": likelihood("sums", weighted=True),
+    "mixture_all": likelihood("drawn"),
+    "posterior": numbers("scores", 1e-6),
+    "moran": numbers("scores", 1e-6),
+    "propagation": numbers("scores", 1e-5),
+    "em_bp": scores,
+    "em_bp_by_bin": scores,
+    "variational": likelihood("sums"),
+    "nuclei_mask": masks("nuclei"),
+    "cytoplasm": masks("cells"),
+    "peaks": positions,
+    "watershed": partition("nuclei"),
+    "components": partition("cells"),
+    "components_seeded": partition("cells"),
+    "expand": partition("cells"),
+    "augment": partition(),
+    "compare": precisions,
+    "density_coarse": regions,
+    "density_fine": regions,
+    "affine": displacement,
+}
+"""Stages in the order of the table, with what makes two results agree."""

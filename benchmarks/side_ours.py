@@ -1,0 +1,258 @@
+"""segapp's own functions on the inputs of the benchmark, with its own defaults."""
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyro  # noqa: F401 - loaded now, as the other side loads it: no stage is to pay for it
+import torch  # noqa: F401
+from scipy.stats import nbinom
+
+from segapp.core import align, density, quality, score, stain, synthetic
+from segapp.core.convolve import circle_sum, circle_sum_by_bin, gauss_blur
+from segapp.core.label import augment as joins
+from segapp.core.label import components as parts
+from segapp.core.label import expand as growth
+from segapp.core.label import markers as seeds
+from segapp.core.label import watershed as basins
+from segapp.core.score import propagation as beliefs
+
+Call = Callable[[], dict[str, Any]]
+
+
+def versions() -> dict[str, Any]:
+    names = ("segapp", "numpy", "scipy", "torch", "opencv-python-headless", "scikit-image", "numba")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def prepare(inputs: Any, size: int) -> None:
+    """Simulate a tissue and derive what the stages take, once, for both sides."""
+    straight, shifted = synthetic.tissue(size, seed=0, shift=(0, 0)), synthetic.tissue(size, seed=0)
+    total, unspliced = (_raster(straight.transcripts, layer, size) for layer in ("total", "unspliced"))
+    mask = stain.mask_nuclei(straight.stain, stain.NucleiMaskParams())
+    markers = seeds.find_peaks_from_mask(mask, min_distance=7)
+    labels = basins.watershed(-gauss_blur(straight.stain, 3), markers, mask)
+    sums = circle_sum(unspliced, 5)
+    fitted = _fit(sums, "EM")
+    pmf = [nbinom.pmf(np.arange(int(sums.max()) + 1), fitted["r"][state], fitted["theta"][state]) for state in (0, 1)]
+    # what a network finds: most true nuclei, and a few where there are none
+    network = np.where(straight.nuclei % 5 == 0, 0, straight.nuclei).astype(np.int32)
+    network[np.roll(labels, (40, 40), (0, 1)) == 7] = network.max() + 1
+    info = score.fit_score(total, straight.density, score.CELL_SCORE.option("EM+BP")())
+    scores = score.apply_score(total, straight.density, straight.nuclei > 0, score.CELL_SCORE.option("EM+BP")(), info)
+    cell_mask, _ = score.mask_scores(scores, info, straight.nuclei > 0, score.ScoreMaskParams())
+    inputs.save(
+        total=total,
+        unspliced=unspliced,
+        sums=sums,
+        drawn=np.random.default_rng(0).choice(sums.ravel(), (50, 100), replace=False),
+        stain=straight.stain,
+        shifted=shifted.stain,
+        stain_shift=np.array(shifted.stain_shift),
+        nuclei=straight.nuclei,
+        cells=straight.cells,
+        density=straight.density,
+        nuclei_mask=mask,
+        markers=markers,
+        watershed_labels=labels,
+        network_labels=network,
+        mixture=np.array([fitted["w"], fitted["r"], fitted["theta"]]),
+        background=pmf[0][sums],
+        occupied=pmf[1][sums],
+        cell_mask=cell_mask,
+        cell_labels=_components(cell_mask, straight.nuclei),
+    )
+
+
+def _raster(transcripts: Any, layer: str, size: int) -> np.ndarray:
+    flat = np.bincount(
+        transcripts.y.astype(np.int64) * size + transcripts.x.astype(np.int64),
+        weights=transcripts.counts[layer],
+        minlength=size * size,
+    )
+    return flat.reshape(size, size).astype(np.uint32)
+
+
+def _fit(sums: np.ndarray, method: str, **changes: Any) -> dict[str, Any]:
+    """Fit the mixture to counts as they are: a circle of 1 px sums nothing."""
+    params = score.METHODS.option(method)().with_(k=1, **changes)
+    fitted = score.fit_score(sums, None, params).statistics["mixtures"]["0"]
+    return {name: fitted[name] for name in ("w", "r", "theta")}
+
+
+def _components(mask: np.ndarray, seeds: np.ndarray | None) -> np.ndarray:
+    params = parts.SplitParams()
+    return parts.label_components(
+        mask,
+        area_threshold=parts.limit(params.area_threshold),
+        k=params.k,
+        min_area=params.min_area,
+        n_iter=params.n_iter,
+        distance=params.distance,
+        max_area=parts.limit(params.max_area),
+        seeds=seeds,
+    ).labels
+
+
+def circle(inputs: Any) -> Call:
+    counts = inputs["total"]
+    return lambda: {"sums": circle_sum(counts, 5)}
+
+
+def circle_by_bin(inputs: Any) -> Call:
+    counts, bins = inputs["total"], inputs["density"]
+    return lambda: {"sums": circle_sum_by_bin(counts, bins, 5)}
+
+
+def blur(inputs: Any) -> Call:
+    counts = inputs["total"]
+    return lambda: {"blurred": gauss_blur(counts, 5)}
+
+
+def mixture_drawn(inputs: Any) -> Call:
+    sums = inputs["sums"]
+    return lambda: _fit(sums, "EM", em_weighting="log")
+
+
+def mixture_all(inputs: Any) -> Call:
+    sums = inputs["drawn"]
+    return lambda: _fit(sums, "EM")
+
+
+def posterior(inputs: Any) -> Call:
+    counts, params = inputs["unspliced"], score.METHODS.option("EM")()
+    info = score.fit_score(counts, None, params)
+    return lambda: {"scores": score.apply_score(counts, None, None, params, info)}
+
+
+def _score(counts: np.ndarray, method: str, k: int, bins: Any = None, certain: Any = None) -> Call:
+    params = score.METHODS.option(method)().with_(k=k)
+    return lambda: {"scores": score.apply_score(counts, bins, certain, params, score.fit_score(counts, bins, params))}
+
+
+def moran(inputs: Any) -> Call:
+    return _score(inputs["unspliced"], "moran", 5)
+
+
+def propagation(inputs: Any) -> Call:
+    params = score.METHODS.option("EM+BP")()
+    odds = (np.log(inputs["occupied"]) - np.log(inputs["background"])).astype(np.float32)
+    return lambda: {
+        "scores": beliefs.propagate(
+            odds,
+            k=params.bp_k,
+            square=params.bp_square,
+            p=params.bp_p,
+            q=params.bp_q,
+            precision=params.bp_precision,
+            max_iter=params.bp_max_iter,
+        )
+    }
+
+
+def em_bp(inputs: Any) -> Call:
+    return _score(inputs["unspliced"], "EM+BP", 5)
+
+
+def em_bp_by_bin(inputs: Any) -> Call:
+    return _score(inputs["total"], "EM+BP", 7, inputs["density"], inputs["nuclei"] > 0)
+
+
+def variational(inputs: Any) -> Call:
+    sums = inputs["sums"]
+    return lambda: _fit(sums, "VI+BP")
+
+
+def nuclei_mask(inputs: Any) -> Call:
+    image = inputs["stain"]
+    return lambda: {"mask": stain.mask_nuclei(image, stain.NucleiMaskParams())}
+
+
+def cytoplasm(inputs: Any) -> Call:
+    image = inputs["stain"]
+    return lambda: {"mask": stain.mask_cells(image, stain.CytoplasmParams())}
+
+
+def peaks(inputs: Any) -> Call:
+    mask = inputs["nuclei_mask"]
+    return lambda: {"markers": seeds.find_peaks_from_mask(mask, min_distance=7)}
+
+
+def watershed(inputs: Any) -> Call:
+    image, mask, markers = inputs["stain"], inputs["nuclei_mask"], inputs["markers"]
+    return lambda: {"labels": basins.watershed(-gauss_blur(image, 3), markers, mask)}
+
+
+def components(inputs: Any) -> Call:
+    mask = inputs["cell_mask"]
+    return lambda: {"labels": _components(mask, None)}
+
+
+def components_seeded(inputs: Any) -> Call:
+    mask, nuclei = inputs["cell_mask"], inputs["nuclei"]
+    return lambda: {"labels": _components(mask, nuclei)}
+
+
+def expand(inputs: Any) -> Call:
+    labels = inputs["nuclei"]
+    return lambda: {"labels": growth.expand(labels, distance=5, max_area=400)}
+
+
+def augment(inputs: Any) -> Call:
+    watershed_labels, network = inputs["watershed_labels"], inputs["network_labels"]
+    return lambda: {"labels": joins.augment(watershed_labels, network)[0]}
+
+
+def compare(inputs: Any) -> Call:
+    truth, labels = inputs["cells"], inputs["cell_labels"]
+    return lambda: {"ap": list(quality.compare_labels(truth, labels).ap.values())}
+
+
+def _density(inputs: Any, binsize: int) -> Call:
+    total, params = inputs["total"], density.DENSITY.option("ward")().with_(binsize=binsize)
+    return lambda: {"bins": density.segment_density(total, params)[0]}
+
+
+def density_coarse(inputs: Any) -> Call:
+    return _density(inputs, 20)
+
+
+def density_fine(inputs: Any) -> Call:
+    return _density(inputs, 4)
+
+
+def affine(inputs: Any) -> Call:
+    image, rna, params = inputs["shifted"], inputs["unspliced"], align.ALIGN.option("affine")()
+    return lambda: {"matrix": align.align_stain(image, rna, params)[1].matrix}
+
+
+STAGES: dict[str, Callable[[Any], Call]] = {
+    function.__name__: function
+    for function in (
+        circle,
+        circle_by_bin,
+        blur,
+        mixture_drawn,
+        mixture_all,
+        posterior,
+        moran,
+        propagation,
+        em_bp,
+        em_bp_by_bin,
+        variational,
+        nuclei_mask,
+        cytoplasm,
+        peaks,
+        watershed,
+        components,
+        components_seeded,
+        expand,
+        augment,
+        compare,
+        density_coarse,
+        density_fine,
+        affine,
+    )
+}
