@@ -135,6 +135,15 @@ def test_labels_stay_in_the_mask_keep_their_markers_and_are_connected(seed: int)
     assert not np.isin(pieces[mask & (labels == 0)], pieces[markers > 0]).any()
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.uint32])
+def test_extreme_heights_of_every_dtype_keep_their_order(dtype: type) -> None:
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    landscape = np.array([[low, low + 1, high, low + 2, low + 1]], dtype)
+    markers = np.array([[1, 0, 0, 0, 2]])
+    assert watershed(landscape, markers).tolist() == [[1, 1, 1, 2, 2]]
+    assert watershed(landscape[:, ::-1], markers).tolist() == [[1, 1, 2, 2, 2]]
+
+
 def test_work_in_chunks_gives_the_same_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     stain, mask, _ = scene()
     markers = find_peaks_from_mask(mask, min_distance=7)
@@ -183,5 +192,5 @@ def test_bad_input_is_named() -> None:
 
 def test_warm_compiles_every_kernel() -> None:
     module.warm()
-    for kernel in (module._rank, module._start, module._flood):
+    for kernel in (module._link, module._rank, module._start, module._flood):
         assert kernel.signatures

@@ -19,6 +19,9 @@ from segapp.core.types import Tick, no_tick
 _CHUNK = 4_000_000
 _DIGIT = 11
 
+# Columns of a node: its neighbours in the order they are looked at, its label, the next in its queue, its height.
+_UP, _LEFT, _RIGHT, _DOWN, _LABEL, _NEXT, _RANK = range(7)
+
 # Erosion of the markers, as the field sets it; `min_area` is the one that matters in practice.
 _EROSION_K = 3
 
@@ -135,7 +138,8 @@ def watershed(
     Parameters
     ----------
     landscape : (H, W) array of any integer or float dtype
-        Height of each pixel; pass the negative of a brightness or a depth. Floats are compared in float32.
+        Height of each pixel; pass the negative of a brightness or a depth. Floats, and integers that span 2**32 or
+        more, are compared in float32.
     markers : (H, W) array of any integer dtype
         Where each basin starts; several pixels may share an id. Markers outside the mask are left out.
     mask : (H, W) bool array, optional
@@ -175,21 +179,20 @@ def watershed(
     markers = check_labels(markers, "markers")
     mask = np.ones(landscape.shape, bool) if mask is None else check_mask(mask, "mask")
     check_same_shape({"landscape": landscape, "markers": markers, "mask": mask})
-    height, width = mask.shape
-    ranks, n_ranks = _rank_inside(_keys(landscape).ravel(), np.flatnonzero(mask), width)
-    # a ring of pixels outside the mask saves every border test
-    labels = np.zeros((height + 2, width + 2), np.int32)
-    labels[1:-1, 1:-1] = np.where(mask, markers, 0)
-    following = np.empty(labels.size, np.int32)
-    queues = np.full((n_ranks, 2), -1, np.int32)
-    _start(ranks, labels.ravel(), following, queues)
-    total = int(mask.sum())
+    inside = np.flatnonzero(mask)
+    labels = np.zeros(mask.shape, np.int32)
+    if inside.size == 0:
+        return labels
+    nodes = _link(mask, inside.size)
+    queues = np.full((_rank(_keys(landscape.ravel()[inside]), nodes), 2), -1, np.int32)
+    _start(markers.ravel()[inside], nodes, queues)
     done, level = 0, 0
-    while level < n_ranks:
-        tick(min(done, total), total)
-        level = _flood(ranks, labels.ravel(), following, queues, level, width + 2, _CHUNK)
+    while level < len(queues):
+        tick(min(done, inside.size), inside.size)
+        level = _flood(nodes, queues, level, _CHUNK)
         done += _CHUNK
-    return labels[1:-1, 1:-1].copy()
+    labels.ravel()[inside] = nodes[:, _LABEL]
+    return labels
 
 
 def warm() -> None:
@@ -225,36 +228,53 @@ def _without_fragments(
     return np.where(region, watershed(landscape, number[markers], region, tick), number[labels])
 
 
-def _keys(landscape: np.ndarray) -> np.ndarray:
-    """Return unsigned 32-bit numbers in the order of the landscape."""
-    if landscape.dtype.kind in "ui":
-        low, high = int(landscape.min()), int(landscape.max())
+def _keys(values: np.ndarray) -> np.ndarray:
+    """Return unsigned 32-bit numbers in the order of the values."""
+    if values.dtype.kind in "ui":
+        low, high = int(values.min()), int(values.max())
         if high - low < 2**32:
-            return (
-                (landscape.astype(np.int64) - low).astype(np.uint32)
-                if landscape.itemsize > 2
-                else (landscape.astype(np.int32) - low).view(np.uint32)
-            )
+            # modulo 2**32 the difference is right whatever the dtype
+            return values.astype(np.uint32) - np.uint32(low % 2**32)
     # adding 0 turns -0 into 0; the bits of positive floats are in order, those of negative ones in reverse
-    bits = (landscape.astype(np.float32) + np.float32(0)).view(np.uint32)
+    bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
 
 
-def _rank_inside(keys: np.ndarray, inside: np.ndarray, width: int) -> tuple[np.ndarray, int]:
-    """Return the rank of each pixel's key in a frame with a ring of 1 px, -1 outside, and the number of ranks."""
-    ranks = np.full((keys.size // width + 2) * (width + 2), -1, np.int32)
-    if inside.size == 0:
-        return ranks, 0
-    pixels = ((inside // width + 1) * (width + 2) + inside % width + 1).astype(np.int32)
-    return ranks, int(_rank(keys[inside], pixels, ranks))
+@njit(cache=True, nogil=True)
+def _link(mask: np.ndarray, n: int) -> np.ndarray:
+    """Return one row a pixel of the mask, in reading order, with the rows of its neighbours (-1 for none).
+
+    All that flooding needs of a pixel lies side by side in memory: this, not arithmetic, is what sets its speed.
+    """
+    nodes = np.empty((n, 8), np.int32)
+    above = np.full(mask.shape[1], -1, np.int32)
+    i = 0
+    for y in range(mask.shape[0]):
+        left = -1
+        for x in range(mask.shape[1]):
+            if not mask[y, x]:
+                left = -1
+                above[x] = -1
+                continue
+            up = above[x]
+            nodes[i, _UP], nodes[i, _LEFT], nodes[i, _RIGHT], nodes[i, _DOWN] = up, left, -1, -1
+            if up >= 0:
+                nodes[up, _DOWN] = i
+            if left >= 0:
+                nodes[left, _RIGHT] = i
+            above[x] = i
+            left = i
+            i += 1
+    return nodes
 
 
 @njit(cache=True, nogil=True)
-def _rank(keys: np.ndarray, pixels: np.ndarray, ranks: np.ndarray) -> int:
-    """Sort pixels by key with a radix sort and write the dense rank of each."""
+def _rank(keys: np.ndarray, nodes: np.ndarray) -> int:
+    """Sort the keys with a radix sort, write the dense rank of each into its node, return the number of ranks."""
     n = keys.size
     n_digits = 1 << _DIGIT
-    other_keys, other_pixels = np.empty_like(keys), np.empty_like(pixels)
+    order = np.arange(n).astype(np.int32)
+    other_keys, other_order = np.empty_like(keys), np.empty_like(order)
     for shift in range(0, 32, _DIGIT):
         starts = np.zeros(n_digits + 1, np.int64)
         for i in range(n):
@@ -266,66 +286,53 @@ def _rank(keys: np.ndarray, pixels: np.ndarray, ranks: np.ndarray) -> int:
         for i in range(n):
             d = (keys[i] >> np.uint32(shift)) & np.uint32(n_digits - 1)
             other_keys[starts[d]] = keys[i]
-            other_pixels[starts[d]] = pixels[i]
+            other_order[starts[d]] = order[i]
             starts[d] += 1
         keys, other_keys = other_keys, keys
-        pixels, other_pixels = other_pixels, pixels
+        order, other_order = other_order, order
     rank = 0
     for i in range(n):
         if i > 0 and keys[i] != keys[i - 1]:
             rank += 1
-        ranks[pixels[i]] = rank
+        nodes[order[i], _RANK] = rank
     return rank + 1
 
 
 @njit(cache=True, nogil=True)
-def _start(ranks: np.ndarray, labels: np.ndarray, following: np.ndarray, queues: np.ndarray) -> None:
-    """Queue every marker pixel at its own height; a queue is a chain with its first and last pixel in `queues`."""
-    for pixel in range(labels.size):
-        if labels[pixel] != 0:
-            rank = ranks[pixel]
-            following[pixel] = -1
-            if queues[rank, 0] < 0:
-                queues[rank, 0] = pixel
-            else:
-                following[queues[rank, 1]] = pixel
-            queues[rank, 1] = pixel
+def _start(markers: np.ndarray, nodes: np.ndarray, queues: np.ndarray) -> None:
+    """Queue every marker pixel at its own height; a queue is a chain with its first and last node in `queues`."""
+    for i in range(markers.size):
+        nodes[i, _LABEL] = markers[i]
+        if markers[i] != 0:
+            _append(nodes, queues, nodes[i, _RANK], i)
 
 
 @njit(cache=True, nogil=True)
-def _flood(
-    ranks: np.ndarray,
-    labels: np.ndarray,
-    following: np.ndarray,
-    queues: np.ndarray,
-    level: int,
-    stride: int,
-    most: int,
-) -> int:
+def _append(nodes: np.ndarray, queues: np.ndarray, rank: int, i: int) -> None:
+    nodes[i, _NEXT] = -1
+    if queues[rank, 0] < 0:
+        queues[rank, 0] = i
+    else:
+        nodes[queues[rank, 1], _NEXT] = i
+    queues[rank, 1] = i
+
+
+@njit(cache=True, nogil=True)
+def _flood(nodes: np.ndarray, queues: np.ndarray, level: int, most: int) -> int:
     """Flood up to `most` pixels from `level` on; return the level to go on with."""
-    steps = (-stride, -1, 1, stride)
     n = 0
     while level < queues.shape[0]:
-        pixel = queues[level, 0]
-        if pixel < 0:
+        i = queues[level, 0]
+        if i < 0:
             level += 1
             continue
         if n == most:
             break
         n += 1
-        queues[level, 0] = following[pixel]
-        label = labels[pixel]
-        for step in steps:
-            neighbour = pixel + step
-            rank = ranks[neighbour]
-            if rank < 0 or labels[neighbour] != 0:
-                continue
-            labels[neighbour] = label
-            following[neighbour] = -1
-            rank = max(rank, level)
-            if queues[rank, 0] < 0:
-                queues[rank, 0] = neighbour
-            else:
-                following[queues[rank, 1]] = neighbour
-            queues[rank, 1] = neighbour
+        queues[level, 0] = nodes[i, _NEXT]
+        for side in range(4):
+            neighbour = nodes[i, side]
+            if neighbour >= 0 and nodes[neighbour, _LABEL] == 0:
+                nodes[neighbour, _LABEL] = nodes[i, _LABEL]
+                _append(nodes, queues, max(nodes[neighbour, _RANK], level), neighbour)
     return level
