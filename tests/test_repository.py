@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 import segapp
 
 ROOT = Path(__file__).parents[1]
-CODE = {".css", ".html", ".j2", ".js", ".json", ".py", ".typed"}
+CODE = {".css", ".html", ".j2", ".js", ".json", ".md", ".py", ".typed"}
 TARGETS = ("help", "venv", "app", "demo", "test", "lint", "bench", "clean")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
