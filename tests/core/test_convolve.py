@@ -124,7 +124,7 @@ def test_bad_input_is_named() -> None:
         circle_sum(np.ones((5, 5)), 4)
     with pytest.raises(InputError, match="`k` is 2"):
         gauss_blur(np.ones((5, 5)), 2)
-    with pytest.raises(InputError, match="`counts` has shape .* but `bins` has"):
+    with pytest.raises(InputError, match=r"`counts` has shape .* but `bins` has"):
         circle_sum_by_bin(np.ones((5, 5)), np.ones((5, 6), int), 3)
     with pytest.raises(InputError, match="NaN"):
         gauss_blur(np.full((5, 5), np.nan), 3)
