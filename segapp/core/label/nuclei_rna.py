@@ -38,7 +38,7 @@ class PeakNuclei(_Method):
         doc="Spread of the RNA of one nucleus, about 0.7 of its radius. Larger: fewer, larger nuclei.",
     )
     min_distance: int = knob(
-        11,
+        10,
         unit="px",
         ge=0,
         le=500,
@@ -55,7 +55,7 @@ class PeakNuclei(_Method):
         doc="A nucleus needs as many UMIs above the background. Higher: fewer, surer nuclei.",
     )
     cut: float = knob(
-        0.36,
+        0.33,
         ge=0.01,
         le=0.99,
         soft=(0.1, 0.9),
