@@ -248,7 +248,7 @@ def _histogram(values: np.ndarray, most_whole_bins: int) -> tuple[np.ndarray, np
         return counts.astype(float), (edges[1:] + edges[:-1]) / 2
     if values.dtype == np.uint8:
         counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()[low : high + 1]
-    elif 0 <= low and high < _MOST_WHOLE_BINS:
+    elif low >= 0 and high < _MOST_WHOLE_BINS:
         counts = np.bincount(values.astype(np.intp, copy=False))[low:]
     else:
         counts = np.bincount(values.astype(np.int64) - low)
