@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-import html
 import logging
 import os
 import re
@@ -17,22 +17,25 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from segapp.app.serve import open_from_environment
 from segapp.core import display
 from segapp.core.types import InputError, SegappError
+from segapp.io.samples import SAMPLES
 from segapp.pipeline.presets import PRESETS, default_preset
 from segapp.pipeline.session import Session
-from segapp.app.serve import open_from_environment
 from segapp.views import theme
 from segapp.views.canvas import Canvas, View
+from segapp.views.captions import captions, only_nuclei, read_out
 from segapp.views.download import Download
-from segapp.views.layers import CHOICES, CURVES, IMAGES, PANELS, RNA, Layers
+from segapp.views.header import Header
+from segapp.views.layers import CHOICES, CURVES, IMAGES, PANELS, Layers
 from segapp.views.live import Live
 from segapp.views.panel import StagePanel
 from segapp.views.status import Banner, StatusLine
 
 log = logging.getLogger(__name__)
 
-OPENED = ("cell_score", "nuclei_score")
+OPENED = ("cell_score",)
 """Stages whose card is open from the start."""
 
 REFRESH_S = 0.12
@@ -101,7 +104,17 @@ class App:
         self.status = StatusLine()
         self.banner = Banner()
         self.download = Download()
-        self._build_header()
+        self.header = Header(
+            tuple(SAMPLES),
+            {preset.name: preset.title for preset in PRESETS.values()},
+            {
+                "sample": self.open_sample,
+                "preset": self._choose_preset,
+                "run": self.run_full,
+                "cancel": self.stop,
+                "export": self.write,
+            },
+        )
         stages = w.VBox([panel.widget for panel in self.panels.values()])
         stages.add_class("sg-stages")
         views = w.VBox([self.canvas])
@@ -109,7 +122,7 @@ class App:
         main = w.HBox([stages, views])
         main.add_class("sg-main")
         self.widget = w.VBox(
-            [theme.style_widget(), self.header, self.banner.widget, main, self.status.widget, self.download]
+            [theme.style_widget(), self.header.widget, self.banner.widget, main, self.status.widget, self.download]
         )
         self.widget.add_class("segapp")
         self.widget.add_class("sg-page" if "voila" in os.environ.get("SERVER_SOFTWARE", "").lower() else "sg-cell")
@@ -131,33 +144,6 @@ class App:
 
     def __repr__(self) -> str:
         return f"App({self.session!r})"
-
-    # ---- the row at the top
-
-    def _build_header(self) -> None:
-        brand = w.HTML(f'<div class="sg-brand">{theme.LOGO}<span>segapp</span></div>')
-        self.source = w.HTML()
-        self.source.add_class("sg-source")
-        self.source.add_class("sg-grow")
-        self.samples = w.Dropdown(description="Sample", options=_samples(), value=None)
-        self.preset = w.Dropdown(
-            description="Preset", options=[(preset.title, preset.name) for preset in PRESETS.values()], value=None
-        )
-        self.samples.observe(lambda change: self._choose_sample(change["new"]), "value")
-        self.preset.observe(lambda change: self._choose_preset(change["new"]), "value")
-        self.run = w.Button(description="Run full", tooltip="Compute everything, up to the table of cells x genes")
-        self.run.add_class("sg-primary")
-        self.cancel = w.Button(description="Cancel", tooltip="Stop what is being computed", disabled=True)
-        self.export = w.Button(
-            description="Export", tooltip="Write the table of cells x genes as an .h5ad file", disabled=True
-        )
-        for button, name in ((self.run, "sg-run"), (self.cancel, "sg-cancel"), (self.export, "sg-export")):
-            button.add_class(name)
-        self.run.on_click(lambda _: self.run_full())
-        self.cancel.on_click(lambda _: self.stop())
-        self.export.on_click(lambda _: self.write())
-        self.header = w.HBox([brand, self.source, self.samples, self.preset, self.run, self.cancel, self.export])
-        self.header.add_class("sg-header")
 
     # ---- what a person does
 
@@ -242,12 +228,8 @@ class App:
         session = self.session
         transcripts, stain = session.inputs["transcripts"], session.inputs.get("stain_file")
         self.layers.clear()
-        stained = "with a stain" if stain is not None else "without a stain"
-        self.source.value = (
-            f"{html.escape(session.name)} · {transcripts.n_umis:,} UMIs of {len(transcripts.genes):,} genes, {stained}"
-        )
-        self.source.tooltip = session.name
-        self.export.disabled = False
+        self.header.tell_source(session.name, transcripts.n_umis, len(transcripts.genes), stain is not None)
+        self.header.export.disabled = False
         self.status.say("Computing …")
         self.refresh()
         self._ask()
@@ -255,13 +237,8 @@ class App:
     # ---- gestures
 
     @guarded
-    def _choose_sample(self, name: str | None) -> None:
-        if name is not None:
-            self.open_sample(name)
-
-    @guarded
-    def _choose_preset(self, name: str | None) -> None:
-        if name is not None and name != self.session.preset:
+    def _choose_preset(self, name: str) -> None:
+        if name != self.session.preset:
             self.session.use_preset(name)
 
     @guarded
@@ -276,7 +253,7 @@ class App:
 
     @guarded
     def _pointer(self, at: tuple[float, float] | None) -> None:
-        self.canvas.read_out("" if at is None else _readout(at, self.layers.look_up(at), self.canvas.um_per_px))
+        self.canvas.read_out("" if at is None else read_out(at, self.layers.look_up(at), self.canvas.um_per_px))
 
     # ---- what the session tells
 
@@ -287,7 +264,7 @@ class App:
 
     @guarded
     def _started(self, stage: str) -> None:
-        self.cancel.disabled = False
+        self.header.cancel.disabled = False
         self.status.work(f"{self.session.pipeline[stage].title} …", 0.0)
         self._refresh_soon()
 
@@ -304,7 +281,7 @@ class App:
 
     @guarded
     def _idle(self) -> None:
-        self.cancel.disabled = True
+        self.header.cancel.disabled = True
         self.status.work("")
         self.refresh()
 
@@ -356,36 +333,12 @@ class App:
         for name, status in self.session.statuses().items():
             self.panels[name].refresh(status)
             self.panels[name].refresh_values()
-        if self.session.preset in PRESETS and self.preset.value != self.session.preset:
-            self.preset.value = self.session.preset
+        if self.session.preset in PRESETS and self.header.preset.value != self.session.preset:
+            self.header.preset.value = self.session.preset
         self._captions()
 
     def _captions(self) -> None:
-        session, targets, held = self.session, self.live.targets, self.layers.artefacts
-        score = self.layers.score
-        params = session.params[session.pipeline.giver[score].name]
-        method = getattr(params, "method", "")
-        titles = {
-            "stain": ("Stain", "stain", "No stain is loaded." if "stain" not in targets else ""),
-            "rna": (RNA[self.layers.rna], self.layers.rna, "The present choices do not make it."),
-            "score": (
-                f"{session.pipeline.giver[score].title} · {method}, k {params.k}",
-                score,
-                "The present choices use no RNA score.",
-            ),
-            "labels": ("Nuclei" if self._only_nuclei else "Cells", "cells", ""),
-        }
-        captions = {}
-        for panel, (title, artefact, reason) in titles.items():
-            note = "" if artefact in held else (reason if artefact not in targets else "Computing …")
-            if not session.inputs:
-                note = ""
-            captions[panel] = (title, note, self.live.busy and artefact in targets and session.peek(artefact) is None)
-        self.canvas.caption(captions)
-
-    @property
-    def _only_nuclei(self) -> bool:
-        return getattr(self.session.params["cells"], "method", "") == "nuclei"
+        self.canvas.caption(captions(self.session, self.live, self.layers))
 
     def _show_numbers(self, table: Any = None) -> None:
         held = self.layers.artefacts
@@ -393,7 +346,7 @@ class App:
         if cells is None:
             return
         numbers: dict[str, Any] = display.summary(cells)
-        if nuclei is not None and not self._only_nuclei:
+        if nuclei is not None and not only_nuclei(self.session):
             numbers["n_nuclei"] = display.count_labels(nuclei)
         if ghosts is not None:
             numbers["n_ghosts"] = display.count_labels(ghosts)
@@ -425,7 +378,8 @@ class App:
         if self._loop is None or threading.current_thread() is self._thread:
             function()
         else:
-            self._loop.call_soon_threadsafe(function)
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody looks any more
+                self._loop.call_soon_threadsafe(function)
 
 
 def show(source: Any = None, stain: Any = None, *, preset: str | None = None) -> App:
@@ -446,8 +400,6 @@ def show(source: Any = None, stain: Any = None, *, preset: str | None = None) ->
     App
         Show it as the last line of a cell; ``app.session`` holds every array.
     """
-    from segapp.io.samples import SAMPLES
-
     app = App(source if isinstance(source, Session) else None)
     if preset is not None:
         app.session.use_preset(preset)
@@ -469,12 +421,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _samples() -> list[tuple[str, str]]:
-    from segapp.io.samples import SAMPLES
-
-    return [(str(name), str(name)) for name in SAMPLES]
-
-
 def _file_name(text: str) -> str:
     """Return a name as a file name.
 
@@ -485,17 +431,3 @@ def _file_name(text: str) -> str:
     """
     stem = re.sub(r"\.(gem|tsv|txt)?(\.gz)?$", "", text)
     return re.sub(r"\W+", "_", stem).strip("_") or "segapp"
-
-
-def _readout(at: tuple[float, float], values: Mapping[str, Any], um_per_px: float) -> str:
-    if not values:
-        return ""
-    parts = [f"x {at[0] * um_per_px:.0f}, y {at[1] * um_per_px:.0f} µm"]
-    words = {"stain": "stain {:.4g}", "total": "{} UMI", "bins": "region {}"}
-    parts += [text.format(values[name]) for name, text in words.items() if name in values]
-    score = values.get("cell_scores", values.get("nuclei_scores"))
-    if score is not None:
-        parts.append(f"score {score:.2f}")
-    if values.get("cells"):
-        parts.append(f"cell {values['cells']}")
-    return " · ".join(parts)

@@ -73,7 +73,7 @@ def open_from_environment(app: Any) -> None:
     if gem:
         app.open_files(gem, os.environ.get("SEGAPP_STAIN") or None)
     else:
-        app.samples.value = os.environ.get("SEGAPP_SAMPLE") or "tissue"
+        app.header.samples.value = os.environ.get("SEGAPP_SAMPLE") or "tissue"
 
 
 def notebook() -> Path:

@@ -170,14 +170,10 @@ class Canvas(anywidget.AnyWidget):
                 columns = {"x": _column(empty, buffers), "y": _column(empty, buffers)}
                 frames.append({"sources": self._sources[name], "nested": False, "columns": columns})
             else:
-                if content is None or window is None:
-                    window, content = Window(0, 0, 1, 1, 1, 1), np.zeros((1, 1), np.uint8)
-                columns = {
-                    "image": _column(content, buffers),
-                    "x": [window.x0],
-                    "y": [window.y0],
-                    "dw": [window.x1 - window.x0],
-                    "dh": [window.y1 - window.y0],
+                if content is None:
+                    window, content = None, np.zeros((1, 1), np.uint8)
+                columns = {"image": _column(content, buffers)} | {
+                    key: [value] for key, value in zip(("x", "y", "dw", "dh"), _extent(window), strict=True)
                 }
                 frames.append({"sources": self._sources[name], "nested": True, "columns": columns})
         if frames:
@@ -209,6 +205,13 @@ class Canvas(anywidget.AnyWidget):
             self._on_pointer(None if at is None else (float(at[0]), float(at[1])))
         elif kind == "choice":
             self._on_choice(str(message["name"]), str(message["value"]))
+
+
+def _extent(window: Window | None) -> tuple[float, float, float, float]:
+    """Return x, y, width and height of an image; one that shows nothing lies out of sight."""
+    if window is None:
+        return -2.0, -2.0, 1e-6, 1e-6
+    return window.x0, window.y0, window.x1 - window.x0, window.y1 - window.y0
 
 
 def _column(values: np.ndarray, buffers: list[bytes]) -> dict[str, Any]:
@@ -308,7 +311,7 @@ def _compose(
         for name, renderer in zip(stacks[panel.name], glyphs, strict=True):
             if name in palettes:
                 renderer.data_source = ColumnDataSource(
-                    {"image": [np.zeros((1, 1), np.uint8)], "x": [0], "y": [0], "dw": [1], "dh": [1]}
+                    {"image": [np.zeros((1, 1), np.uint8)], "x": [-2.0], "y": [-2.0], "dw": [1e-6], "dh": [1e-6]}
                 )
                 renderer.glyph.update(
                     image="image",

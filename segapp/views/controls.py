@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ import ipywidgets as w
 
 from segapp.core.params import Knob
 from segapp.views import theme
+
+DECADES = 1000
+"""Spans from this ratio on are walked in decades."""
 
 Change = Callable[[str, Any], None]
 
@@ -112,7 +116,8 @@ class Control:
     # ---- gestures -> session
 
     def _gesture(self, value: Any) -> None:
-        if not self._held:
+        # a page rounds what it is shown and may send that back: no gesture
+        if not self._held and not _same(value, self.value):
             self._on_change(self.knob.name, value)
 
     def _changed(self, change: dict[str, Any]) -> None:
@@ -159,13 +164,20 @@ class Control:
         knob = self.knob
         low, high = float(knob.ge or 0), float(knob.le if knob.le is not None else 1)
         soft = knob.soft if isinstance(knob.soft, tuple) else (low, high)
+        self._span = soft
         step = knob.step or (1 if knob.kind == "int" else (soft[1] - soft[0]) / 100)
         if knob.kind == "int":
             self.slider = w.IntSlider(min=int(soft[0]), max=int(soft[1]), step=int(step), readout=False)
             self.box = w.BoundedIntText(min=int(low), max=int(high), step=int(step), continuous_update=False)
+        elif soft[0] > 0 and soft[1] / soft[0] >= DECADES:
+            self.slider = w.FloatLogSlider(min=math.log10(soft[0]), max=math.log10(soft[1]), step=0.1, readout=False)
+            step = None
         else:
             self.slider = w.FloatSlider(min=soft[0], max=soft[1], step=step, readout=False)
+        if knob.kind == "float":
             self.box = w.BoundedFloatText(min=low, max=high, step=step, continuous_update=False)
+        # where a word holds from the start, the number that it gives way to
+        self.box.value = self.slider.value = _middle(knob.kind, soft, step)
         for widget in (self.slider, self.box):
             widget.tooltip = knob.doc
             widget.observe(self._changed, "value")
@@ -180,7 +192,7 @@ class Control:
                 value = self.automatic
             number = round(value) if kind == "int" else float(f"{float(value):.5g}")
             self.box.value = number
-            self.slider.value = min(max(number, self.slider.min), self.slider.max)
+            self.slider.value = min(max(number, self._span[0]), self._span[1])
         elif kind == "list":
             self.box.value = _list_text(value)
         else:
@@ -196,6 +208,20 @@ class Control:
             self.refuse(f"{text} is not a list; write names with commas, or a list such as [[1, 2], [3, 4]]")
             return
         self._gesture(value)
+
+
+def _middle(kind: str, soft: tuple[float, float], step: float | None) -> float:
+    """Return the step nearest to the middle of a span, of its decades where it has no step."""
+    if step is None:
+        return math.sqrt(soft[0] * soft[1])
+    middle = soft[0] + round((soft[1] - soft[0]) / 2 / step) * step
+    return round(middle) if kind == "int" else float(f"{middle:.5g}")
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, float) and isinstance(second, int | float):
+        return math.isclose(first, second, rel_tol=1e-4)
+    return type(first) is type(second) and bool(first == second)
 
 
 def _word(value: Any) -> str:

@@ -19,6 +19,9 @@ AUTOMATIC = {
 }
 """Which artefact holds the number that ``auto`` stands for."""
 
+FINE = ("em_", "bp_", "vi_", "moran_", "sample", "seed")
+"""Beginnings of names of parameters that few people change; they are folded away."""
+
 
 class StagePanel:
     """The card of one stage.
@@ -111,7 +114,9 @@ class StagePanel:
         doc = w.HTML(html.escape(self.stage.doc.strip().split("\n\n")[0]))
         doc.add_class("sg-doc")
         self.reason.layout.display = "" if self.reason.value else "none"
-        self.body.children = [doc, self.reason, *(control.widget for control in self.controls.values())]
+        first = [control.widget for name, control in self.controls.items() if not name.startswith(FINE)]
+        fine = [control.widget for name, control in self.controls.items() if name.startswith(FINE)]
+        self.body.children = [doc, self.reason, *first, *([_folded("Fine tuning", fine)] if fine else [])]
 
     def _knobs(self, kind: type) -> list[Any]:
         declared = self.stage.declared
@@ -134,6 +139,23 @@ class StagePanel:
     def values(self) -> Mapping[str, Any]:
         """Values that the controls show, by name."""
         return {name: control.value for name, control in self.controls.items()}
+
+
+def _folded(title: str, widgets: list[w.Widget]) -> w.Widget:
+    """Return widgets behind a button that shows and hides them."""
+    inner = w.VBox(widgets, layout=w.Layout(display="none"))
+    button = w.Button(description=title, tooltip=f"{title}: {len(widgets)} parameters")
+    button.add_class("sg-fold")
+
+    def turn(_: Any) -> None:
+        hidden = inner.layout.display == "none"
+        inner.layout.display = "" if hidden else "none"
+        (button.add_class if hidden else button.remove_class)("sg-open")
+
+    button.on_click(turn)
+    outer = w.VBox([button, inner])
+    outer.add_class("sg-folded")
+    return outer
 
 
 def _tag_knob(knob: Any, declared: Variants) -> Any:
