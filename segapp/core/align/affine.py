@@ -11,7 +11,7 @@ import numpy as np
 import scipy.fft
 
 from segapp.core.align.ncc import overlap_ncc
-from segapp.core.align.search import Found, features, search
+from segapp.core.align.search import ANGLES, SURE, Found, features, search
 from segapp.core.align.transform import Alignment, as_matrix, compose, orientation_matrix, rescale, to_unit
 from segapp.core.types import Tick
 
@@ -35,6 +35,8 @@ FINE, COARSE = 2.0, 20.0
 smooths its noise between pixels only, and NCC would drift to half pixels for it."""
 CHI2 = 13.8
 """Two more free numbers must improve the fit beyond what chance does once in a thousand (chi-squared, 2 degrees)."""
+FARTHEST = 1e3
+"""A step of more px than this has lost its way."""
 STIFFNESS = 50.0
 """About 1 over the curvature of NCC with displacement in px, so that the first step has the right length."""
 GAIN = 1e-6
@@ -171,7 +173,8 @@ def climb(value: Callable[[torch.Tensor], torch.Tensor], start: np.ndarray, n_ep
         tick(epoch, n_epochs)
         last = numbers.detach().clone()
         optimizer.step(closure)
-        if float((numbers.detach() - last).abs().max()) < 0.01:
+        step = float((numbers.detach() - last).abs().max())
+        if not 0.01 <= step < FARTHEST:
             break  # a hundredth of a px is far below what the noise of counts allows to see
     return met
 
@@ -193,12 +196,14 @@ def sampled_ncc(fixed: torch.Tensor, moving: torch.Tensor, grid: torch.Tensor) -
     """
     import torch
 
+    # a step of the optimiser that overshoots must not take the sampler beyond what integers hold
+    grid = grid.nan_to_num(4.0).clamp(-4, 4)
     moved = torch.nn.functional.grid_sample(moving, grid, padding_mode="border", align_corners=False)
     inside = (grid.detach().abs() <= 1).all(-1)[:, None].to(moved.dtype)
     n = inside.sum().clamp(min=1)
     a = (fixed - (fixed * inside).sum() / n) * inside
     b = (moved - (moved * inside).sum() / n) * inside
-    return (a * b).sum() / (a.square().sum() * b.square().sum()).sqrt().clamp(min=1e-12)
+    return (a * b).sum() / (a.square().sum() * b.square().sum()).clamp(min=1e-6).sqrt()
 
 
 def tensor(image: np.ndarray) -> torch.Tensor:
@@ -213,10 +218,14 @@ def _search(full: Pair, orientations: tuple[str, ...], tick: Tick) -> tuple[Foun
     pair = full.shrunk(SEARCH_SIDE, SEARCH_FACTOR)
     fixed, moving = features(pair.fixed, 0.7, 4.0), features(pair.moving, 0.7, 4.0)
     best, orientation = Found(np.eye(2, 3), -np.inf), orientations[0]
-    for name in orientations:
-        found = search(fixed, moving, orientation_matrix(name, fixed.shape), tick)
-        if found.score > best.score:
-            best, orientation = found, name
+    # a glance at each orientation first: the right one is often sure without its grid of angles
+    for angles in (ANGLES[:1], ANGLES[1:]):
+        for name in orientations:
+            found = search(fixed, moving, orientation_matrix(name, fixed.shape), angles, tick)
+            if found.score > best.score:
+                best, orientation = found, name
+        if best.score >= SURE:
+            break
     return Found(rescale(best.matrix, pair.factor), best.score), orientation
 
 

@@ -86,7 +86,7 @@ def turn_matrix(angle: float, scale: float, shape: tuple[int, int]) -> np.ndarra
     return np.column_stack([turn, centre - turn @ centre])
 
 
-def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, tick: Tick) -> Found:
+def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, angles: tuple[float, ...], tick: Tick) -> Found:
     """Find shift, angle and scale of a stain.
 
     Parameters
@@ -95,6 +95,8 @@ def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, tick: Tick) 
         Features of frame and stain, of mean 0.
     base : (2, 3) array
         Orientation, or any start, that angle and scale are added to.
+    angles : tuple of float
+        Degrees to look at, until one is sure; neighbours of the best are looked at in any case.
     tick : Tick
         Called once a row of the grid.
 
@@ -113,10 +115,10 @@ def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, tick: Tick) 
         return seen[key]
 
     at = (0.0, 1.0)
-    for i, angle in enumerate(ANGLES):
+    for i, angle in enumerate(angles):
         if look(*at).score >= SURE:
             break
-        tick(i, len(ANGLES))
+        tick(i, len(angles))
         at = max((at, *((angle, scale) for scale in SCALES)), key=lambda there: look(*there).score)
     # climb to the best angle and scale with ever smaller steps
     for step in (2.0, 1.0, 0.5):

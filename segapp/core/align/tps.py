@@ -7,13 +7,13 @@ import numpy as np
 
 from segapp.core.align.affine import COARSE, FINE, NEAR_FACTOR, NEAR_SIDE, Pair, climb, sampled_ncc, tensor
 from segapp.core.align.search import features
-from segapp.core.align.transform import Alignment, as_matrix, rescale, spline_basis, warp
+from segapp.core.align.transform import Alignment, as_matrix, spline_basis, warp
 from segapp.core.types import InputError, Tick
 
 Points = tuple[tuple[float, float, float, float], ...]
 
-WINDOW, REACH = 192, 32
-"""Side of the windows that are matched one by one, and how far each is moved, in px of the input."""
+PASSES = ((192, 32), (112, 12), (80, 8))
+"""Windows are matched one by one: their side and how far each is moved, in px of the input, ever smaller."""
 HOLD = 1e-5
 """NCC that a control point pays for a move of 1 px: nothing where there are nuclei, all where there are none."""
 COARSE_NODES = 65
@@ -149,18 +149,18 @@ def align_tps(
         features(pair.moving, FINE / pair.factor, COARSE / pair.factor),
         pair.factor,
     )
-    at, moves, trust = _match_windows(pair, matrix, _Guess(offsets[free:], points[free:]))
-    tick(1, 3)
     size = float(max(shape))
-    if len(at):
-        basis = spline_basis(points, at, size)
-        offsets[:free] = _solve(basis, moves, trust, offsets, free)
-    elif len(marks):
+    if len(marks):
         offsets[:free] = _Guess(offsets[free:], points[free:])(mesh)
+    for step, (window, reach) in enumerate(PASSES):
+        tick(step, len(PASSES))
+        bent = _bent(affine, points, offsets)
+        at, moves, trust = _match_windows(pair, bent, window, reach)
+        if len(at):
+            offsets[:free] += _solve(spline_basis(points, at, size)[:, :free], moves, trust)
     if n_epochs and free:
         offsets[:free] = _polish(pair, affine, points, offsets, free, n_epochs, tick)
-    stain = affine.positions(points) + offsets
-    return tuple((float(x), float(y), float(u), float(v)) for (x, y), (u, v) in zip(points, stain, strict=True))
+    return _bent(affine, points, offsets).points
 
 
 def folds(alignment: Alignment) -> bool:
@@ -186,41 +186,40 @@ class _Guess:
         return np.broadcast_to(mean, (len(at), 2)).copy()
 
 
-def _match_windows(pair: Pair, matrix: np.ndarray, guess: _Guess) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match windows of the frame with the moved stain: centres, offsets from the affine start (px), and trust."""
+def _bent(affine: Alignment, points: np.ndarray, offsets: np.ndarray) -> Alignment:
+    stain = affine.positions(points) + offsets
+    pairs = tuple((float(x), float(y), float(u), float(v)) for (x, y), (u, v) in zip(points, stain, strict=True))
+    return Alignment("tps", affine.shape, affine.matrix, points=pairs)
+
+
+def _match_windows(
+    pair: Pair, bent: Alignment, window: float, reach: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Match windows of the frame with the moved stain: centres, what is still missing in the stain (px), and trust."""
+    none = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
     height, width = pair.fixed.shape
-    small = Alignment("affine", (height, width), as_matrix(rescale(matrix, 1 / pair.factor)))
-    moved = warp(pair.moving, small, 1)
-    # offsets are found in the frame and turned into the stain at the end
-    linear = np.array(small.matrix)[:, :2]
-    side = int(min(WINDOW / pair.factor, height // 2, width // 2))
-    reach = int(REACH / pair.factor)
-    if side < 16:
-        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
-    padded = cv2.copyMakeBorder(moved, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    side, far = int(min(window / pair.factor, height // 2, width // 2)), int(reach / pair.factor)
+    if side < 16 or far < 2:
+        return none
+    scaled = tuple(tuple((v + 0.5) / pair.factor - 0.5 for v in point) for point in bent.points)
+    moved = warp(pair.moving, Alignment("tps", (height, width), points=scaled), 1)  # type: ignore[arg-type]
+    linear = np.array(bent.matrix)[:, :2]
+    padded = cv2.copyMakeBorder(moved, far, far, far, far, cv2.BORDER_CONSTANT, value=0)
     centres, moves, trust = [], [], []
-    rows = np.linspace(0, height - side, max(2, round(2 * height / side))).astype(int)
-    columns = np.linspace(0, width - side, max(2, round(2 * width / side))).astype(int)
-    for row in rows:
-        for column in columns:
-            window = pair.fixed[row : row + side, column : column + side]
-            centre = np.array([column, row]) + (side - 1) / 2
-            expected = guess(centre[None] * pair.factor)[0] / pair.factor
-            dx, dy = np.rint(np.linalg.solve(linear, expected)).astype(int)
-            top, left = row + dy, column + dx
-            area = padded[max(top, 0) : top + side + 2 * reach, max(left, 0) : left + side + 2 * reach]
-            if window.std() < 1e-3 or area.shape != (side + 2 * reach, side + 2 * reach) or area.std() < 1e-3:
+    for row in np.linspace(0, height - side, max(2, round(2 * height / side))).astype(int):
+        for column in np.linspace(0, width - side, max(2, round(2 * width / side))).astype(int):
+            part = pair.fixed[row : row + side, column : column + side]
+            area = padded[row : row + side + 2 * far, column : column + side + 2 * far]
+            if part.std() < 1e-3 or area.std() < 1e-3:
                 continue
-            surface = cv2.matchTemplate(area, window, cv2.TM_CCOEFF_NORMED)
-            clear, peak = _peak(surface)
-            if clear > 4.5:
-                centres.append(centre)
-                moves.append(linear @ (peak - reach + np.array([dx, dy])))
+            clear, peak = _peak(cv2.matchTemplate(area, part, cv2.TM_CCOEFF_NORMED))
+            if clear > 2.5:
+                centres.append(np.array([column, row]) + (side - 1) / 2)
+                moves.append(linear @ (peak - far))
                 trust.append(clear)
     if not centres:
-        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
-    at = (np.array(centres) + 0.5) * pair.factor - 0.5
-    return at, np.array(moves) * pair.factor, np.array(trust)
+        return none
+    return (np.array(centres) + 0.5) * pair.factor - 0.5, np.array(moves) * pair.factor, np.array(trust)
 
 
 def _peak(surface: np.ndarray) -> tuple[float, np.ndarray]:
@@ -237,16 +236,15 @@ def _peak(surface: np.ndarray) -> tuple[float, np.ndarray]:
     return clear, at
 
 
-def _solve(basis: np.ndarray, moves: np.ndarray, trust: np.ndarray, offsets: np.ndarray, free: int) -> np.ndarray:
-    """Fit the free offsets to the matched windows; a window that disagrees with its neighbours counts less and less."""
-    wanted = moves - basis[:, free:] @ offsets[free:]
-    part = basis[:, :free]
+def _solve(basis: np.ndarray, wanted: np.ndarray, trust: np.ndarray) -> np.ndarray:
+    """Fit moves of control points to matched windows; a window that disagrees with its neighbours counts less."""
+    n = basis.shape[1]
     weight = trust / trust.max()
-    found = np.zeros((free, 2))
+    found = np.zeros((n, 2))
     for _ in range(10):
-        normal = part.T @ (weight[:, None] * part) + 1e-2 * np.eye(free)
-        found = np.linalg.solve(normal, part.T @ (weight[:, None] * wanted))
-        miss = np.linalg.norm(part @ found - wanted, axis=1)
+        normal = basis.T @ (weight[:, None] * basis) + 0.1 * np.eye(n)
+        found = np.linalg.solve(normal, basis.T @ (weight[:, None] * wanted))
+        miss = np.linalg.norm(basis @ found - wanted, axis=1)
         weight = trust / trust.max() / (1 + (miss / max(1.0, 1.5 * float(np.median(miss)))) ** 2)
     return found
 
