@@ -61,7 +61,7 @@ lint: $(INSTALLED) ## Style, types, the floors between modules, and notebooks wi
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 bench: $(INSTALLED) $(if $(filter .venv-reference/%,$(REFERENCE_PYTHON)),$(REFERENCE_INSTALLED)) ## Measure every stage beside the public implementation
 	$(BIN)/python benchmarks/run.py --reference $(REFERENCE_PYTHON) $(ARGS)
