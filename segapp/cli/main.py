@@ -182,7 +182,3 @@ def _missing(path: str) -> SegappError:
 
 def _say(text: Any) -> None:
     print(f"segapp: {text}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

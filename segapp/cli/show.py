@@ -151,6 +151,8 @@ def print_summary(result: Result) -> None:
     print(f"median area {found['median_area_px']:,.0f} px ({frame.um2(found['median_area_px']):,.1f} um²)")
     print(f"median UMIs a cell {found['median_umis']:,.0f}")
     print(f"{found['umis_assigned']:,} of {found['n_umis']:,} UMIs in cells ({share:.1%})")
+    for stage, note in found["notes"].items():
+        print(f"{stage}: {note}")
     print(f"{found['seconds_total']:.1f} s, peak memory {found['peak_memory_mb']:,.0f} MB")
     if result.out is not None:
         print(f"written to {result.out}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -148,11 +150,13 @@ def _run(
     if listener is not None:
         listener.started(stage.name)
     began = time.perf_counter()
+    notes: list[str] = []
     try:
         needs = {name: held[name] for name in stage.needs_of(choice)}
-        if stage.fit is not None:
-            needs["statistics"] = _fit(snapshot, store, stage, needs, stage_tick)
-        given = stage.run(params=params, tick=stage_tick, **needs)
+        with _noted(notes):
+            if stage.fit is not None:
+                needs["statistics"] = _fit(snapshot, store, stage, needs, stage_tick)
+            given = stage.run(params=params, tick=stage_tick, **needs)
     except Cancelled:
         raise
     except Exception as error:
@@ -160,10 +164,23 @@ def _run(
             listener.failed(stage.name, key, error)
         raise
     seconds = time.perf_counter() - began
-    entry = store.put(key, dict(zip(stage.gives, given, strict=True)), seconds)
+    entry = store.put(key, dict(zip(stage.gives, given, strict=True)), seconds, tuple(notes))
     if listener is not None:
         listener.finished(stage.name, seconds)
     return entry
+
+
+@contextmanager
+def _noted(notes: list[str]) -> Iterator[None]:
+    """Collect what the core warns a user of; warnings of other kinds go on as they came."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for item in caught:
+        if item.category is UserWarning:
+            notes.append(str(item.message))
+        else:
+            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
 
 
 def _fit(snapshot: Snapshot, store: Store, stage: Stage, needs: Mapping[str, Any], tick: Tick) -> Any:

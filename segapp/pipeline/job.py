@@ -40,7 +40,7 @@ class Result:
     nuclei : (H, W) int32 or None
         Nuclei under the ids of their cells; None where the labels are the nuclei, or there are none.
     summary : dict
-        n_cells, n_umis, umis_assigned, seconds per stage, peak memory.
+        n_cells, n_umis, umis_assigned, seconds per stage, peak memory, what the stages had to say.
     out : Path or None
         The folder that was written.
     """
@@ -189,6 +189,7 @@ def _summary(session: Session, table: AnnData, began: float) -> dict[str, Any]:
         "median_area_px": float(np.median(table.obs["area_px"])) if table.n_obs else 0.0,
         "median_umis": float(np.median(table.obs["n_counts"])) if table.n_obs else 0.0,
         "preset": session.preset,
+        "notes": {name: s.reason for name, s in statuses.items() if s.state == "fresh" and s.reason},
         "seconds": {name: round(s.seconds, 4) for name, s in statuses.items() if s.seconds is not None},
         "seconds_total": round(time.perf_counter() - began, 3),
         "peak_memory_mb": round(peak_memory() / 1e6, 1),

@@ -253,7 +253,7 @@ class Session:
             elif self._running == stage.name:
                 found[stage.name] = Status("running")
             elif entry is not None:
-                found[stage.name] = Status("fresh", seconds=entry.seconds)
+                found[stage.name] = Status("fresh", "; ".join(entry.notes), entry.seconds)
             elif key in self._failures:
                 found[stage.name] = Status("failed", self._failures[key])
             elif (reason := snapshot.blocker(stage)) is not None:

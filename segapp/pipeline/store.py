@@ -18,11 +18,12 @@ DEFAULT_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Entry:
-    """What one stage made: its artefacts by name, the seconds it took, the bytes it holds."""
+    """What one stage made: its artefacts by name, the seconds it took, the bytes it holds, what it had to say."""
 
     values: Mapping[str, Any]
     seconds: float
     nbytes: int
+    notes: tuple[str, ...] = ()
 
 
 class Store:
@@ -60,11 +61,11 @@ class Store:
                 self._entries.move_to_end(key)
             return entry
 
-    def put(self, key: str, values: Mapping[str, Any], seconds: float) -> Entry:
+    def put(self, key: str, values: Mapping[str, Any], seconds: float, notes: tuple[str, ...] = ()) -> Entry:
         """Keep a result; its arrays become read-only, since everyone who asks gets the same ones."""
         for value in values.values():
             _freeze(value)
-        entry = Entry(dict(values), seconds, sum(_nbytes(value) for value in values.values()))
+        entry = Entry(dict(values), seconds, sum(_nbytes(value) for value in values.values()), notes)
         with self._lock:
             old = self._entries.pop(key, None)
             self._bytes += entry.nbytes - (old.nbytes if old is not None else 0)

@@ -1,13 +1,16 @@
 """A session: keys instead of flags, latest wins, failures in words."""
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
 
+from segapp.core.params import Params
 from segapp.core.types import Cancelled, InputError, Unavailable
 from segapp.pipeline.runner import Runner
 from segapp.pipeline.session import Session
+from segapp.pipeline.stage import Pipeline, Stage
 from segapp.pipeline.store import Store, key_of
 from tests.pipeline.toy import Calls, Numbers, make
 
@@ -202,3 +205,15 @@ def test_the_repr_is_a_table_of_stages(session):
     lines = repr(session).splitlines()
     assert len(lines) == 4
     assert "fresh" in lines[1]
+
+
+def test_what_a_stage_warns_of_is_kept_as_a_note(calls):
+    def run(params, tick, base):
+        warnings.warn("no knee here; Otsu's threshold stands in", UserWarning, stacklevel=2)
+        return (base.values,)
+
+    pipeline = Pipeline(Stage("only", "Only", "Only.", Params, ("base",), ("table",), run), inputs={"base": True})
+    session = Session(pipeline=pipeline)
+    session.preset, session.inputs = "none", {"base": Numbers(np.arange(4.0), "d")}
+    session.get("table")
+    assert session.status("only").reason == "no knee here; Otsu's threshold stands in"
