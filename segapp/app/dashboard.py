@@ -277,6 +277,8 @@ class App:
     def _failed(self, stage: str, sentence: str) -> None:
         self._exporting = False
         self.banner.show(f"{self.session.pipeline[stage].title}: {sentence}")
+        if self.layers.artefacts.get("cells") is None:
+            self.status.say("There are no cells yet.")
         self._refresh_soon()
 
     @guarded

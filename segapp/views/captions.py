@@ -30,7 +30,7 @@ def captions(session: Any, live: Live, layers: Layers) -> dict[str, tuple[str, s
     for panel, (title, artefact, reason) in titles.items():
         note = ""
         if session.inputs and artefact not in layers.artefacts:
-            note = reason if artefact not in targets else "Computing …" if live.busy else ""
+            note = reason if artefact not in targets else "Computing …" if live.busy else "Not computed."
         waits = live.busy and artefact in targets and session.peek(artefact) is None
         found[panel] = (title, note, waits)
     return found
