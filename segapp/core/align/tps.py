@@ -12,8 +12,9 @@ from segapp.core.types import InputError, Tick
 
 Points = tuple[tuple[float, float, float, float], ...]
 
-PASSES = ((192, 32), (112, 12), (80, 8))
-"""Windows are matched one by one: their side and how far each is moved, in px of the input, ever smaller."""
+PASSES = ((192, 32, 4.5), (144, 12, 3.0), (112, 8, 2.5))
+"""Windows are matched one by one: their side and how far each is moved, in px of the input, and how many standard
+deviations a match must stand out; the fewer places it could lie by chance, the fewer."""
 HOLD = 1e-5
 """NCC that a control point pays for a move of 1 px: nothing where there are nuclei, all where there are none."""
 COARSE_NODES = 65
@@ -152,10 +153,10 @@ def align_tps(
     size = float(max(shape))
     if len(marks):
         offsets[:free] = _Guess(offsets[free:], points[free:])(mesh)
-    for step, (window, reach) in enumerate(PASSES):
+    for step, (window, reach, least) in enumerate(PASSES):
         tick(step, len(PASSES))
         bent = _bent(affine, points, offsets)
-        at, moves, trust = _match_windows(pair, bent, window, reach)
+        at, moves, trust = _match_windows(pair, bent, window, reach, least)
         if len(at):
             offsets[:free] += _solve(spline_basis(points, at, size)[:, :free], moves, trust)
     if n_epochs and free:
@@ -193,7 +194,7 @@ def _bent(affine: Alignment, points: np.ndarray, offsets: np.ndarray) -> Alignme
 
 
 def _match_windows(
-    pair: Pair, bent: Alignment, window: float, reach: float
+    pair: Pair, bent: Alignment, window: float, reach: float, least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match windows of the frame with the moved stain: centres, what is still missing in the stain (px), and trust."""
     none = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
@@ -213,7 +214,7 @@ def _match_windows(
             if part.std() < 1e-3 or area.std() < 1e-3:
                 continue
             clear, peak = _peak(cv2.matchTemplate(area, part, cv2.TM_CCOEFF_NORMED))
-            if clear > 2.5:
+            if clear > least:
                 centres.append(np.array([column, row]) + (side - 1) / 2)
                 moves.append(linear @ (peak - far))
                 trust.append(clear)
