@@ -203,10 +203,10 @@ def _mosta(size: int | None, seed: int | None) -> Sample:
         transcripts=transcripts,
         stain=_stain_file(stain),
         truth=truth,
-        note="Semi-synthetic: a real ssDNA stain of mouse brain (MOSTA, CNGB STDS0000058; Chen et al. 2022, Cell), with "
-        "RNA simulated over nuclei that a watershed found in that stain after alignment (SCS, MIT licence), not drawn by "
-        "hand. The truth is that of the simulation. The nuclei lie about (-1, +9) px (x, y) from where the stain shows "
-        "them, not everywhere by the same displacement.",
+        note="Semi-synthetic: a real ssDNA stain of mouse brain (MOSTA, CNGB STDS0000058; Chen et al. 2022, Cell), "
+        "with RNA simulated over nuclei that a watershed found in that stain after alignment (SCS, MIT licence), not "
+        "drawn by hand. The truth is that of the simulation. The nuclei lie about (-1, +9) px (x, y) from where the "
+        "stain shows them, not everywhere by the same displacement.",
     )
 
 

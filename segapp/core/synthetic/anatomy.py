@@ -40,7 +40,8 @@ def draw_regions(rng: np.random.Generator, shape: tuple[int, int], settings: Set
     height, width = shape
     y, x = np.mgrid[0:height, 0:width].astype(float)
     angle = quantise(rng.uniform(0, np.pi))
-    wave = settings.layer_width
+    # a small frame has thinner layers, so that it shows all of them
+    wave = min(settings.layer_width, 0.3125 * min(shape))
     along = (x * np.cos(angle) + y * np.sin(angle)) / wave + quantise(rng.uniform(0, 3.0))
     along += 0.35 * smooth_field(rng, shape, 0.8 * wave) + 0.05 * smooth_field(rng, shape, 25.0)
     # one period of the layers: sparse, medium, dense (thin), medium

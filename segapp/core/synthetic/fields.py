@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def quantise(values: np.ndarray, steps: int = 1024) -> np.ndarray:
+def quantise(values: np.ndarray | float, steps: int = 1024) -> np.ndarray:
     """Round to multiples of 1 / `steps`: the last bits of a sum or an exponential differ between machines.
 
     Examples

@@ -43,7 +43,7 @@ Prdx1 Dynll1 Cfl1 Pfn1 Hnrnpa2b1 Hnrnpk Ddx5 Srsf5 Son Jarid2 Cdk8 Camk1d Gphn L
 
 _MITOCHONDRIAL = _names("mt-Co1 mt-Co2 mt-Co3 mt-Atp6 mt-Cytb mt-Nd1 mt-Nd2 mt-Nd4")
 
-_MARKERS = (
+MARKERS = (
     """Slc17a7 Slc17a6 Camk2a Nrgn Neurod6 Neurod2 Satb2 Tbr1 Cux2 Rorb Fezf2 Bcl11b Prox1 Dkk3 Chn1 Ptk2b Arpp21 Nptx1
     Egr1 Lmo4 Mef2c Hpca Ncdn Olfm1 Enc1 Ppp3ca Itpka Rasgrf1 Grin2a Cck""",
     """Gad1 Gad2 Slc32a1 Pvalb Sst Vip Npy Lamp5 Reln Calb1 Calb2 Cnr1 Dlx1 Dlx6os1 Erbb4 Kcnc1 Kcnc2 Lhx6 Adarb2 Crh
@@ -55,6 +55,7 @@ _MARKERS = (
     """Cx3cr1 P2ry12 Tmem119 Aif1 Csf1r C1qa C1qb C1qc Trem2 Tyrobp Ctss Hexb Itgam Cd68 Ptprc Laptm5 Ly86 Fcer1g Fcgr3
     Lyz2 Cd53 Siglech Selplg Unc93b1 Olfml3 Gpr34 Sall1 Mertk Spi1 Irf8""",
 )
+"""Marker genes of each type, in the order of `TYPE_NAMES`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ def gene_panel(nuclear_share: float, intronic_share: float) -> Panel:
     intronic_share : float
         Mean chance that a nuclear transcript of an ordinary gene is unspliced.
     """
-    markers = [text.split() for text in _MARKERS]
+    markers = [text.split() for text in MARKERS]
     names = tuple(
         sorted(
             {

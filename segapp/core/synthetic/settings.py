@@ -14,14 +14,14 @@ class Settings:
     """
 
     # regions
-    layer_width: float = 190.0
+    layer_width: float = 320.0
     outside: float = 0.14
     # nuclei: throws per million px, chance that a throw is kept, neighbours that touch
     throws: float = 2600.0
-    density: tuple[float, ...] = (0.0, 0.10, 0.30, 1.0)
+    density: tuple[float, ...] = (0.0, 0.06, 0.4, 1.0)
     companions: int = 3
-    company: float = 0.42
-    closest: float = 0.92
+    company: float = 0.34
+    closest: float = 0.95
     radius: tuple[float, ...] = (8.6, 8.2, 7.6, 7.2, 6.8)
     radius_spread: float = 0.09
     elongation: float = 0.10
@@ -51,12 +51,12 @@ class Settings:
     shot_noise: float = 0.55
     read_noise: float = 2.0
     # RNA: UMIs per px of cell, per region factor, ambient UMIs per px, mean nuclear and intronic shares
-    rna: tuple[float, ...] = (0.44, 0.40, 0.30, 0.30, 0.26)
+    rna: tuple[float, ...] = (0.46, 0.42, 0.34, 0.34, 0.30)
     rna_spread: float = 0.30
-    region_rna: tuple[float, ...] = (0.0, 0.85, 1.0, 1.2)
-    ambient: tuple[float, ...] = (0.012, 0.045, 0.06, 0.075)
-    nuclear_share: float = 0.42
-    intronic_share: float = 0.38
+    region_rna: tuple[float, ...] = (0.0, 0.55, 0.9, 1.35)
+    ambient: tuple[float, ...] = (0.01, 0.05, 0.13, 0.26)
+    nuclear_share: float = 0.5
+    intronic_share: float = 0.7
     cytoplasmic_intronic: float = 0.05
     diffusion: float = 1.8
     stray: float = 0.10
