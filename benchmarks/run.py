@@ -22,13 +22,15 @@ from agreement import AGREEMENT
 from worker import Inputs
 
 HERE = Path(__file__).parent
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Side:
     """A process that runs stages on request; it is started again when it has died."""
 
-    def __init__(self, name: str, python: str, log: Path) -> None:
+    def __init__(self, name: str, python: str, threads: int, log: Path) -> None:
         self.name, self.python, self.log = name, python, log
+        self.environment = os.environ | dict.fromkeys(THREAD_LIMITS, str(threads))
         self.process: subprocess.Popen[str] | None = None
 
     def ask(self, **job: Any) -> dict[str, Any]:
@@ -39,6 +41,7 @@ class Side:
                 stdout=subprocess.PIPE,
                 stderr=self.log.open("a"),
                 text=True,
+                env=self.environment,
             )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -85,8 +88,9 @@ def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="segapp-bench-") as temporary:
         log = Path(temporary) / "log.txt"
-        ours, reference = Side("ours", sys.executable, log), Side("reference", options.reference, log)
-        measured = Measured(machine=_machine())
+        ours = Side("ours", sys.executable, options.threads, log)
+        reference = Side("reference", options.reference, options.threads, log)
+        measured = Measured(machine=_machine() | {"threads": str(options.threads)})
         try:
             for side in (ours, reference):
                 answer = side.ask(stage="versions", folder=temporary)
@@ -143,6 +147,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024], metavar="PX", help="side of the tissue")
     parser.add_argument("--repeats", type=int, default=5, help="warm calls a stage; the median counts")
     parser.add_argument("--budget", type=float, default=10.0, metavar="SECONDS", help="time for the repeats of a stage")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="threads of either side")
     parser.add_argument("--only", nargs="+", choices=sorted(AGREEMENT), metavar="STAGE", help="measure these stages")
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="where RESULTS.md and results.png go")
     return parser.parse_args()

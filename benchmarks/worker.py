@@ -1,7 +1,7 @@
 """One side of the benchmark: a process that runs stages on request and says how long they took.
 
 A request is one JSON line on standard input, the answer one JSON line on standard output. Arrays go through ``.npy``
-files in a folder. It needs numpy alone, so that it runs in the environment of either side.
+files in a folder. It needs numpy and OpenCV alone, so that it runs in the environment of either side.
 """
 
 import contextlib
@@ -95,6 +95,9 @@ def main(name: str) -> None:
     # libraries print what they like: the answers keep the real standard output for themselves
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    import cv2  # takes no part in OMP_NUM_THREADS
+
+    cv2.setNumThreads(int(os.environ["OMP_NUM_THREADS"]))
     side = importlib.import_module(f"side_{name}")
     for line in sys.stdin:
         try:
