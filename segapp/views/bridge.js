@@ -185,6 +185,7 @@ class Stage {
             if (held instanceof Map) held.set(name, values); else held[name] = values;
           source.change.emit();
         }
+        if (data.dw && data.dw[0] >= 1) this.el.dataset.width = data.dw[0];
       }
     } finally {
       this.doc._callbacks = callbacks;

@@ -1,0 +1,16 @@
+import pytest
+
+from segapp.io.samples import load_sample
+from segapp.pipeline.session import Session
+
+
+@pytest.fixture(scope="session")
+def sample():
+    return load_sample("tissue", size=192, seed=1)
+
+
+@pytest.fixture
+def session(sample):
+    made = Session("sync")
+    made.load(sample.transcripts, sample.stain, name=sample.title)
+    return made
