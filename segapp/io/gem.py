@@ -45,7 +45,7 @@ class _Layout:
     numbers: dict[str, tuple[int, int, int]]
 
 
-def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
+def read_gem(path: str | Path, tick: Tick = no_tick, *, cell_column: str | None = None) -> Transcripts:
     r"""Read a GEM file in blocks, so that memory follows the records and not the text.
 
     Parameters
@@ -56,6 +56,8 @@ def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
         ``ExonCount``, ``EXONIC``, ``INTRONIC``, ``CellID`` or ``label``.
     tick : callable
         Called after every block with (bytes read, bytes of the file).
+    cell_column : str, optional
+        Column of cell ids, where it has a name of its own; in upper or lower case.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
             magic = raw.read(2)
             raw.seek(0)
             stream: Any = gzip.GzipFile(fileobj=raw) if magic == b"\x1f\x8b" else raw
-            return _read(path, stream, raw, size, tick)
+            return _read(path, stream, raw, size, tick, cell_column)
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}; check the name and the folder.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -105,13 +107,13 @@ def read_gem(path: str | Path, tick: Tick = no_tick) -> Transcripts:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the file.") from error
 
 
-def _read(path: Path, stream: IO[bytes], raw: IO[bytes], size: int, tick: Tick) -> Transcripts:
+def _read(path: Path, stream: IO[bytes], raw: IO[bytes], size: int, tick: Tick, cell_column: str | None) -> Transcripts:
     """Parse block after block; the next one is unpacked while this one is parsed."""
     blocks = _ahead(_blocks(stream, raw))
     first, at = next(blocks, (b"", 0))
     _check_text(path, first)
     header, names, body = _split_header(path, first)
-    layout = _layout(path, names)
+    layout = _layout(path, names, cell_column)
     line = first[: len(first) - len(body)].count(b"\n") + 1
 
     codes: dict[str, int] = {}
@@ -203,7 +205,7 @@ def _split_header(path: Path, block: bytes) -> tuple[dict[str, str], tuple[str, 
     raise InputError(f"{path} is empty: it holds no column names and no UMI record; check the file.")
 
 
-def _layout(path: Path, names: tuple[str, ...]) -> _Layout:
+def _layout(path: Path, names: tuple[str, ...], cell_column: str | None) -> _Layout:
     place: dict[str, int] = {}
     for i, name in enumerate(names):
         place.setdefault(name.lower(), i)
@@ -225,7 +227,9 @@ def _layout(path: Path, names: tuple[str, ...]) -> _Layout:
     numbers: dict[str, tuple[int, int, int]] = {}
     for role in ("x", "y"):
         numbers[role] = (place[role], _INT32.min, _INT32.max)
-    roles = {"total": COUNT_NAMES, **_LAYER_NAMES, "cell_id": _CELL_NAMES}
+    if cell_column is not None and find(cell_column) is None:
+        raise InputError(f"{path} has no column {cell_column}; its columns are {', '.join(names)}.")
+    roles = {"total": COUNT_NAMES, **_LAYER_NAMES, "cell_id": _CELL_NAMES if cell_column is None else (cell_column,)}
     for role, known in roles.items():
         column = find(*known)
         if column is not None:
