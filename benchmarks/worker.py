@@ -5,6 +5,7 @@ files in a folder. It needs numpy and OpenCV alone, so that it runs in the envir
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -71,10 +72,12 @@ def _memory(field: str) -> int:
 def _restart_peak() -> int | None:
     """Set the peak of this process back to what it holds now (Linux); None where that cannot be done."""
     try:
+        # what earlier stages freed goes back to the system first, or this one would use it unseen
+        ctypes.CDLL(None).malloc_trim(0)
         with open("/proc/self/clear_refs", "w") as switch:
             switch.write("5")
         return _memory("VmRSS")
-    except OSError:
+    except (OSError, AttributeError):
         return None
 
 
