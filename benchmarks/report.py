@@ -44,7 +44,7 @@ NOTES = """\
 - Peaks: the reference leaves out those near the border. AP: the reference counts a gap in the ids as a cell.
 - Posterior: ours does not fall again at the highest counts, where the background's tail is the heavier one.
 - Moran and belief propagation have the same definition on both sides, and end by the same rule. Ours holds the evidence
-  of a single pixel within a million to one, so that no pixel counts as certain; around the brightest ones scores differ.
+  of a single pixel within a million to one, so that none counts as certain; around the brightest ones scores differ.
 - Expansion and components: the reference leaves a seam between labels that touch, can exceed the largest area, and adds
   the ids of seeds that meet; ours does not, so partitions differ there.
 - Density bins: the reference scales by the brightest pixel and resizes the image, ours scales by a high quantile and
