@@ -68,6 +68,8 @@ bench: $(INSTALLED) $(if $(filter .venv-reference/%,$(REFERENCE_PYTHON)),$(REFER
 
 $(REFERENCE_INSTALLED): benchmarks/reference-requirements.txt
 	@.ci/check-python "$(PYTHON)"
+	@command -v c++ >/dev/null || { echo "the reference is compiled here and needs a C++ compiler, and none was found:" \
+		"run 'apt-get install g++'" >&2; exit 1; }
 	@test -x .venv-reference/bin/python || "$(PYTHON)" -m venv .venv-reference
 	.venv-reference/bin/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
 		"$$(grep '^torch==' $<)"
