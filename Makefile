@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv app demo test lint bench clean
+.PHONY: help venv app demo test lint docs bench clean
 
 SUITED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 ifndef PYTHON
@@ -63,6 +63,11 @@ lint: $(INSTALLED) ## Style, types, the floors between modules, and notebooks wi
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
+docs: $(INSTALLED) ## Draw the pictures and build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/python docs/pictures.py
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "documentation: docs/_build/html/index.html"
+
 bench: $(INSTALLED) $(if $(filter .venv-reference/%,$(REFERENCE_PYTHON)),$(REFERENCE_INSTALLED)) ## Measure every stage beside the public implementation
 	$(BIN)/python benchmarks/run.py --reference $(REFERENCE_PYTHON) $(ARGS)
 
@@ -77,5 +82,5 @@ $(REFERENCE_INSTALLED): benchmarks/reference-requirements.txt
 	@touch $@
 
 clean: ## Remove results and caches; .venv stays
-	rm -rf $(OUT) $(ARTEFACTS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(OUT) $(ARTEFACTS) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find segapp tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

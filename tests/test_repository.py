@@ -17,7 +17,7 @@ import segapp
 
 ROOT = Path(__file__).parents[1]
 CODE = {".css", ".html", ".j2", ".js", ".json", ".md", ".py", ".typed"}
-TARGETS = ("help", "venv", "app", "demo", "test", "lint", "bench", "clean")
+TARGETS = ("help", "venv", "app", "demo", "test", "lint", "docs", "bench", "clean")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

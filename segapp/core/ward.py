@@ -27,7 +27,7 @@ def ward_tree(image: np.ndarray, tick: Tick = no_tick) -> tuple[np.ndarray, np.n
     children : (H * W - 1, 2) int32
         The two nodes of every merge. Nodes below H * W are pixels in row order, node H * W + i is merge i.
     heights : (H * W - 1,) float64
-        Ward distance of every merge: sqrt(2 n m / (n + m)) |mean - mean'|. They need not ascend, since a merge can
+        Ward distance of every merge: ``sqrt(2 n m / (n + m)) |mean - mean'|``. They need not ascend, since a merge can
         make neighbours of clusters that were not.
 
     Raises

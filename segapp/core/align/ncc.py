@@ -22,7 +22,7 @@ def ncc(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> float:
     Returns
     -------
     float
-        sum((a - mean a)(b - mean b)) / (|a - mean a| |b - mean b|), from -1 to 1; 0 where an image is constant.
+        ``sum((a - mean a)(b - mean b)) / (|a - mean a| |b - mean b|)``, from -1 to 1; 0 where an image is constant.
 
     Raises
     ------
