@@ -58,6 +58,7 @@ ALLOWED = {
     "segapp.core": "numpy scipy skimage cv2 numba torch kornia pyro pydantic pydantic_core stardist csbdeep "
     "cellpose deepcell tensorflow onnxruntime",
     "segapp.io": "numpy scipy pandas cv2 polars h5py tifffile imagecodecs zarr anndata spatialdata safetensors",
+    "segapp.cs": "numpy scipy pandas anndata",
     "segapp.pipeline": "numpy pydantic pydantic_core psygnal dask distributed",
     "segapp.views": "numpy IPython ipywidgets anywidget traitlets holoviews bokeh jupyter_bokeh matplotlib psygnal",
 }
@@ -69,7 +70,7 @@ def python(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("floor", ["segapp.core", "segapp.io", "segapp.pipeline"])
+@pytest.mark.parametrize("floor", ["segapp.core", "segapp.io", "segapp.pipeline", "segapp.cs"])
 def test_every_module_below_the_views_imports_with_widgets_uninstalled(floor):
     assert int(python(BLOCKED.format(blocked=set(WIDGETS), floor=floor))) > 0
 
