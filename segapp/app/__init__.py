@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segapp.app.dashboard import App, show
+    from segapp.app.dashboard import App
+    from segapp.app.entry import show
 
-from segapp.app.serve import serve
+from segapp.app.server import serve
 
 __all__ = ["App", "serve", "show"]
 
@@ -15,7 +16,7 @@ __all__ = ["App", "serve", "show"]
 def __getattr__(name: str) -> Any:
     """Import the widgets when they are asked for: serving needs none."""
     if name in ("App", "show"):
-        from segapp.app import dashboard
+        from segapp.app import entry
 
-        return getattr(dashboard, name)
+        return getattr(entry, name)
     raise AttributeError(f"module 'segapp.app' has no attribute {name!r}")

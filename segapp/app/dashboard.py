@@ -7,7 +7,6 @@ import contextlib
 import functools
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +16,6 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
-from segapp.app.serve import open_from_environment
 from segapp.core import display
 from segapp.core.types import InputError, SegappError
 from segapp.io.samples import SAMPLES
@@ -25,7 +23,7 @@ from segapp.pipeline.presets import PRESETS, default_preset
 from segapp.pipeline.session import Session
 from segapp.views import theme
 from segapp.views.canvas import Canvas, View
-from segapp.views.captions import captions, only_nuclei, read_out
+from segapp.views.captions import captions, file_name, only_nuclei, read_out
 from segapp.views.download import Download
 from segapp.views.header import Header
 from segapp.views.layers import CHOICES, CURVES, IMAGES, PANELS, Layers
@@ -40,8 +38,6 @@ OPENED = ("cell_score",)
 
 REFRESH_S = 0.12
 """Pause between two updates of the cards: a page takes about ten messages a second."""
-
-__all__ = ["App", "show"]
 
 
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -364,7 +360,7 @@ class App:
         from segapp.io.table import write_h5ad
 
         self._exporting = False
-        path = self.out.resolve() / f"{_file_name(self.session.name)}_cells.h5ad"
+        path = self.out.resolve() / f"{file_name(self.session.name)}_cells.h5ad"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_h5ad(table, path)
         self.banner.show(
@@ -384,52 +380,8 @@ class App:
                 self._loop.call_soon_threadsafe(function)
 
 
-def show(source: Any = None, stain: Any = None, *, preset: str | None = None) -> App:
-    """Open the app on a sample, on files, or on a session.
-
-    Parameters
-    ----------
-    source : str, path, Session or None
-        Name of a sample, path of a GEM, a session with everything chosen, or None for what the command line asked for
-        (the ``tissue`` sample when it asked for nothing).
-    stain : path, optional
-        Image of the same section as a GEM.
-    preset : str, optional
-        Where to start from; by default what suits the inputs.
-
-    Returns
-    -------
-    App
-        Show it as the last line of a cell; ``app.session`` holds every array.
-    """
-    app = App(source if isinstance(source, Session) else None)
-    if preset is not None:
-        app.session.use_preset(preset)
-    if source is None:
-        open_from_environment(app)
-    elif isinstance(source, Session):
-        pass
-    elif str(source) in tuple(SAMPLES):
-        app.open_sample(str(source))
-    else:
-        app.open_files(source, stain)
-    return app
-
-
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _file_name(text: str) -> str:
-    """Return a name as a file name.
-
-    Examples
-    --------
-    >>> _file_name("Simulated tissue, 1024 px"), _file_name("my.gem.gz")
-    ('Simulated_tissue_1024_px', 'my')
-    """
-    stem = re.sub(r"\.(gem|tsv|txt)?(\.gz)?$", "", text)
-    return re.sub(r"\W+", "_", stem).strip("_") or "segapp"

@@ -1,7 +1,8 @@
-"""Words over the panels and under the pointer."""
+"""Words over the panels, under the pointer, and in the name of a file."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,3 +56,15 @@ def read_out(at: tuple[float, float], values: Mapping[str, Any], um_per_px: floa
     if values.get("cells"):
         parts.append(f"cell {values['cells']}")
     return " · ".join(parts)
+
+
+def file_name(text: str) -> str:
+    """Return a name as a file name.
+
+    Examples
+    --------
+    >>> file_name("Simulated tissue, 1024 px"), file_name("my.gem.gz")
+    ('Simulated_tissue_1024_px', 'my')
+    """
+    stem = re.sub(r"\.(gem|tsv|txt)?(\.gz)?$", "", text)
+    return re.sub(r"\W+", "_", stem).strip("_") or "segapp"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,15 +14,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from segapp.core.types import InputError
 
 ADDRESS = "127.0.0.1"
 PORT = 8866
-EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "anywidget"]
+EXTENSIONS = ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget"]
 """Extensions that the page loads; the others that are installed would only cost time."""
 
 MESSAGE_BYTES = 200 << 20
@@ -33,6 +35,20 @@ IDLE_S = 1800
 """Seconds after which the kernel of a closed page ends."""
 
 READY_S = 60.0
+
+
+@dataclass
+class Served:
+    """A running server: its process, its address, and the folder with the one notebook and the log."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    folder: Path
+
+    def stop(self) -> None:
+        """End Voilà and its kernels, and remove the folder."""
+        stop(self.process)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def settings(port: int) -> list[str]:
@@ -67,15 +83,6 @@ def environment(
     return variables
 
 
-def open_from_environment(app: Any) -> None:
-    """Open in `app` what the command line asked for; the ``tissue`` sample when it asked for nothing."""
-    gem = os.environ.get("SEGAPP_GEM")
-    if gem:
-        app.open_files(gem, os.environ.get("SEGAPP_STAIN") or None)
-    else:
-        app.header.samples.value = os.environ.get("SEGAPP_SAMPLE") or "tissue"
-
-
 def notebook() -> Path:
     """Return the path of the notebook that shows the app."""
     beside = Path(__file__).parents[2] / "notebooks" / "app.ipynb"
@@ -93,8 +100,8 @@ def start(
     sample: str | None = None,
     port: int = PORT,
     out: str | Path | None = None,
-) -> tuple[subprocess.Popen[bytes], str]:
-    """Start Voilà and return its process and the address, once it answers.
+) -> Served:
+    """Start Voilà and return once it answers.
 
     Raises
     ------
@@ -116,25 +123,25 @@ def start(
         "SEGAPP_OUT": str(Path(out or ".").resolve()),
         "JUPYTER_PATH": os.pathsep.join(filter(None, (str(SHARE), os.environ.get("JUPYTER_PATH")))),
     }
-    log = (folder / "voila.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "voila", str(page), *settings(port)],
-        env=variables,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    address = f"http://{ADDRESS}:{port}/"
+    with (folder / "voila.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "voila", str(page), *settings(port)],
+            env=variables,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    served = Served(process, f"http://{ADDRESS}:{port}/", folder)
     try:
         _wait(process, port, folder / "voila.log")
     except BaseException:
-        stop(process)
+        served.stop()
         raise
-    return process, address
+    return served
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End Voilà and its kernels."""
+    """End a server."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -170,16 +177,19 @@ def serve(
     int
         0, after Ctrl-C.
     """
-    process, address = start(gem=gem, stain=stain, sample=sample, port=port or _free_port())
-    print(f"segapp is at {address} (Ctrl-C ends it)", flush=True)
+    # ended by a signal, Voilà and its kernels end too
+    with contextlib.suppress(ValueError):  # only the main thread may say so
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    served = start(gem=gem, stain=stain, sample=sample, port=port or free_port())
+    print(f"segapp is at {served.address} (Ctrl-C ends it)", flush=True)
     if browser:
-        _open_browser(address)
+        _open_browser(served.address)
     try:
-        process.wait()
+        served.process.wait()
     except KeyboardInterrupt:
         pass
     finally:
-        stop(process)
+        served.stop()
     return 0
 
 
@@ -189,7 +199,8 @@ def _open_browser(address: str) -> None:
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody uses."""
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         return int(probe.getsockname()[1])
@@ -212,8 +223,9 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             raise InputError(f"the app could not be served: {last[0] if last else 'Voilà ended'}")
         try:
             # a page of Voilà's own: the notebook would start a kernel that nobody looks at
-            urllib.request.urlopen(f"http://{ADDRESS}:{port}/voila/static/missing", timeout=2)
-        except urllib.error.HTTPError:
+            urllib.request.urlopen(f"http://{ADDRESS}:{port}/voila/static/missing", timeout=2).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
             return
         except OSError:
             time.sleep(0.1)
