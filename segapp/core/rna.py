@@ -189,13 +189,19 @@ def rna_layers(transcripts: Transcripts, grid: Grid, params: RnaParams) -> tuple
     """
     total = rasterize(transcripts, grid, "total")
     source = nuclear_source(transcripts, params)
+    if not marks_nuclei(transcripts, params):
+        return None, total, source
     if source == "total":
         return total, total, source
     if source in ("unspliced", "exon"):
         return rasterize(transcripts, grid, source), total, source
-    if source.startswith("genes: "):
-        return rasterize(transcripts, grid, "total", params.genes), total, source
-    return None, total, source
+    return rasterize(transcripts, grid, "total", params.genes), total, source
+
+
+def marks_nuclei(transcripts: Transcripts, params: RnaParams) -> bool:
+    """Return whether something in the transcripts marks nuclei; see `nuclear_source`."""
+    source = nuclear_source(transcripts, params)
+    return source in ("unspliced", "exon", "total") or source.startswith("genes: ")
 
 
 def nuclear_source(transcripts: Transcripts, params: RnaParams) -> str:

@@ -105,7 +105,9 @@ class Session:
         self._failures.clear()
         self._snapshot = None
         if not self.preset:
-            self.use_preset(default_preset(stain is not None, "unspliced" in transcripts.counts))
+            from segapp.core.rna import RnaParams, marks_nuclei
+
+            self.use_preset(default_preset(stain is not None, marks_nuclei(transcripts, RnaParams())))
         self._emit("loaded")
 
     def set(self, stage: str, **changes: Any) -> None:
