@@ -71,7 +71,7 @@ def region_corners(shape: tuple[int, ...], size: int) -> np.ndarray:
     if size > min(shape):
         raise InputError(f"a region of {size} px does not fit into {shape[0]} x {shape[1]} px; lower `size`.")
     rows, columns = (np.arange(0, side - size + 1, size) for side in shape)
-    return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2)
+    return np.stack(np.meshgrid(rows, columns), -1).reshape(-1, 2)
 
 
 def region_weights(counts: Any, corners: np.ndarray, size: int) -> np.ndarray:

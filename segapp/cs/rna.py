@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _WARD = density.DENSITY.option("ward")
-_OWN_NAMES = {"seed", "sample"}
-"""Options of a fit whose field bears no prefix."""
+_FITS, _OWN = ("em", "vi"), ("method", "k")
+"""Parts that fit a mixture, and the parameters that the function itself takes."""
 
 
 @face(
@@ -167,7 +167,9 @@ def _options(method: str, given: Mapping[str, Knobs | None], size: int) -> dict[
         for name, value in (values or {}).items():
             if name == "downsample":
                 name, value = "sample", _sample(value, size)
-            field = name if name in _OWN_NAMES else f"{part}_{name}"
+            field = f"{part}_{name}"
+            if field not in known and part in _FITS and name not in _OWN:
+                field = name  # options that every fit has bear no prefix
             if field not in known:
                 names = [item.removeprefix(f"{part}_") for item in sorted(known) if item.startswith(f"{part}_")]
                 raise InputError(f"{part}_kwargs has no {name}; it takes {', '.join(names)}")

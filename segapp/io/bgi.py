@@ -139,9 +139,9 @@ def read_labelled(
     AnnData
         One row a label, named by its id, also where it holds no UMI (``obs["empty"]``); columns are all genes of the
         file, by name. ``X`` is CSR counts of all UMIs, ``layers`` hold the others. ``obs["area"]`` in px²,
-        ``obsm["spatial"]`` (x, y), ``obsm["bbox"]`` and ``obsm["contour"]`` are in the coordinates of the input; a
-        label of several pieces is a multipolygon. ``uns["segapp"]``: umis_total and umis_unassigned; the sum of ``X``
-        plus umis_unassigned is umis_total.
+        ``obsm["spatial"]`` (x, y), ``obsm["bbox"]`` and ``obsm["contour"]`` (N, 1) are in the coordinates of the
+        input; a label of several pieces is a multipolygon. ``uns["segapp"]``: umis_total and umis_unassigned; the sum
+        of ``X`` plus umis_unassigned is umis_total.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def _table(
         adata.obs["area"] = properties.area
         adata.obsm["spatial"] = properties.centroid
         adata.obsm["bbox"] = properties.bbox
-        adata.obsm["contour"] = properties.contour
+        adata.obsm["contour"] = properties.contour[:, None]  # a row of a table is never a scalar
     return adata
 
 
