@@ -81,8 +81,7 @@ def write(measured: Any, folder: Path) -> None:
         text += [_table_line(row) for row in measured.rows if row.size == size]
         text.append("")
     text += [
-        "Peak memory is what a stage adds to what its process held before, at its first call. A time with * is of a "
-        "first call, which took too long to repeat.",
+        "Peak memory is what a stage adds to what its process held before, at its first call, compilation included.",
         "",
         "## Where results differ",
         "",
@@ -109,7 +108,7 @@ def _sides(row: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
 def _cell(side: dict[str, Any]) -> str:
     if "error" in side:
         return "failed"
-    return _time(side["seconds"]) + ("" if side["runs"] else "*")
+    return _time(side["seconds"])
 
 
 def _time(seconds: float) -> str:

@@ -18,6 +18,8 @@ from segapp.core.label import expand as growth
 from segapp.core.label import markers as seeds
 from segapp.core.label import watershed as basins
 from segapp.core.score import propagation as beliefs
+from segapp.core.score.mixture import fit_mixture
+from segapp.core.score.vi import fit_vi
 
 Call = Callable[[], dict[str, Any]]
 
@@ -76,10 +78,15 @@ def _raster(transcripts: Any, layer: str, size: int) -> np.ndarray:
 
 
 def _fit(sums: np.ndarray, method: str, **changes: Any) -> dict[str, Any]:
-    """Fit the mixture to counts as they are: a circle of 1 px sums nothing."""
-    params = score.METHODS.option(method)().with_(k=1, **changes)
-    fitted = score.fit_score(sums, None, params).statistics["mixtures"]["0"]
-    return {name: fitted[name] for name in ("w", "r", "theta")}
+    """Fit the mixture to counts that are summed already."""
+    params, histogram = score.METHODS.option(method)().with_(**changes), np.bincount(sums.ravel())
+    if method.startswith("VI"):
+        fitted = fit_vi(histogram, n_epochs=params.vi_n_epochs, zero_inflated=params.vi_zero_inflated)
+    else:
+        fitted = fit_mixture(
+            histogram, max_iter=params.em_max_iter, precision=params.em_precision, weighting=params.em_weighting
+        )
+    return {"w": fitted.w, "r": fitted.r, "theta": fitted.theta}
 
 
 def _components(mask: np.ndarray, seeds: np.ndarray | None) -> np.ndarray:

@@ -37,21 +37,17 @@ class Inputs:
 
 
 def measure(call: Callable[[], Results], repeats: int, budget: float) -> tuple[Results, dict[str, Any]]:
-    """Call once, which compiles and fills caches, then again up to `repeats` times within `budget` seconds.
-
-    A first call that alone takes three budgets is kept as the measurement: what it spends on starting is little
-    beside that.
-    """
+    """Call once, which compiles and fills caches, then up to `repeats` times within `budget` s, once at least."""
     gc.collect()
     before = _restart_peak()
     result, first = _timed(call)
     peak = None if before is None else max(0, _memory("VmHWM") - before)
     times: list[float] = []
-    while first < 3 * budget and len(times) < repeats and (not times or sum(times) < budget):
+    while not times or (len(times) < repeats and sum(times) < budget):
         result, seconds = _timed(call)
         times.append(seconds)
     return result, {
-        "seconds": float(np.median(times or [first])),
+        "seconds": float(np.median(times)),
         "first": first,
         "runs": len(times),
         "peak": peak,
