@@ -24,6 +24,7 @@ autodoc_default_options = {
     "members": True,
     "member-order": "bysource",
     "ignore-module-all": True,
+    "exclude-members": "model_config, warm",
     "no-value": True,
 }
 autodoc_preserve_defaults = True

@@ -103,38 +103,37 @@ def declared_nodes(declared: Declared, only: Sequence[str] = ()) -> list[nodes.N
     if not isinstance(declared, Variants):
         items = knobs(declared)
         return [knob_table(items)] if items else [nodes.paragraph(text="This stage has no parameters.")]
+    own = {
+        name: [item for item in knobs(kind) if item.name != declared.tag]
+        for name, kind in zip(declared.names(), classes(declared), strict=True)
+    }
+    if only:
+        items = [item for name in own if name in only for item in own[name]]
+        return [_lead([f"{declared.tag}={name}" for name in only]), knob_table(list(dict.fromkeys(items)))]
+    choice = nodes.paragraph()
+    choice += [*_literals([declared.tag]), nodes.Text(" is one of "), *_literals(own), nodes.Text("; ")]
+    choice += [*_literals([declared.default]), nodes.Text(" where nothing is chosen.")]
+    found: list[nodes.Node] = [choice]
+    # a parameter is told once, with all alternatives that have it
+    groups: dict[tuple[str, ...], list[Knob]] = {}
+    for item in dict.fromkeys(item for items in own.values() for item in items):
+        groups.setdefault(tuple(name for name, items in own.items() if item in items), []).append(item)
+    for names, items in sorted(groups.items(), key=lambda group: len(group[0]) < len(own)):
+        lead = [] if len(names) == len(own) else [_lead([f"{declared.tag}={name}" for name in names])]
+        found += [*lead, knob_table(items)]
+    return found
+
+
+def _lead(texts: Iterable[str]) -> nodes.paragraph:
+    paragraph = nodes.paragraph()
+    paragraph += [nodes.Text("With "), *_literals(texts), nodes.Text(":")]
+    return paragraph
+
+
+def _literals(texts: Iterable[str]) -> list[nodes.Node]:
     found: list[nodes.Node] = []
-    kinds = dict(zip(declared.names(), classes(declared), strict=True))
-    own = {name: [item for item in knobs(kind) if item.name != declared.tag] for name, kind in kinds.items()}
-    shared = [item for item in next(iter(own.values())) if all(item in items for items in own.values())]
-    if not only:
-        choice = nodes.paragraph()
-        choice += [nodes.literal(text=declared.tag), nodes.Text(" is one of ")]
-        for i, name in enumerate(kinds):
-            choice += [nodes.Text(", ")] * bool(i) + [nodes.literal(text=name)]
-        choice += [nodes.Text("; "), nodes.literal(text=declared.default), nodes.Text(" where nothing is chosen.")]
-        found.append(choice)
-        if shared:
-            found.append(knob_table(shared))
-    alike: list[tuple[list[str], list[Knob]]] = []
-    for name, items in own.items():
-        if only and name not in only:
-            continue
-        rest = [item for item in items if item not in shared]
-        same = next((names for names, told in alike if told == rest), None)
-        if same is None:
-            alike.append(([name], rest))
-        else:
-            same.append(name)
-    for names, items in alike:
-        if not items:
-            continue
-        lead = nodes.paragraph()
-        lead += nodes.Text("With ")
-        for i, name in enumerate(names):
-            lead += [nodes.Text(", ")] * bool(i) + [nodes.literal(text=f"{declared.tag}={name}")]
-        lead += nodes.Text(":")
-        found += [lead, knob_table(items)]
+    for text in texts:
+        found += [*([nodes.Text(", ")] if found else []), nodes.literal(text=text)]
     return found
 
 
@@ -319,25 +318,26 @@ def _has_something(name: str) -> bool:
 
 
 def write_api_pages(app: Sphinx) -> None:
-    """Write a page a folder of the package, so that a new module is in the reference without anyone's doing."""
+    """Write a page a module and a floor, so that a new module is in the reference without anyone's doing."""
     folder = Path(app.srcdir) / "api" / "generated"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {}
+    wanted: dict[Path, str] = {}
     for floor, title in FLOORS:
         names = module_names(floor)
         if not names:
             continue
-        lines = [title, "=" * len(title), ""]
+        page = [title, "=" * len(title), ""]
         if floor == "cs":
             # its functions are used from the package itself, whatever file they are in
-            package = importlib.import_module("segapp.cs")
-            lines += [".. automodule:: segapp.cs", "   :no-members:", ""]
-            for name in package.__all__:
-                lines += [name, "-" * len(name), "", f".. autofunction:: segapp.cs.{name}", ""]
+            page += [".. automodule:: segapp.cs", "   :no-members:", ""]
+            for name in importlib.import_module("segapp.cs").__all__:
+                page += [name, "-" * len(name), "", f".. autofunction:: segapp.cs.{name}", ""]
             names = []
+        page += [".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in names)]
+        wanted[folder / f"{floor}.rst"] = "\n".join(page) + "\n"
         for name in names:
-            lines += [name, "-" * len(name), "", f".. automodule:: {name}", "   :members:", ""]
-        wanted[folder / f"{floor}.rst"] = "\n".join(lines)
+            lines = [name, "=" * len(name), "", f".. automodule:: {name}", ""]
+            wanted[folder / f"{name}.rst"] = "\n".join(lines)
     for old in set(folder.glob("*.rst")) - set(wanted):
         old.unlink()
     for path, text in wanted.items():
