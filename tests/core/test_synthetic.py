@@ -16,7 +16,7 @@ from segapp.core.synthetic.rna import track_lines
 from segapp.core.synthetic.settings import FROZEN
 from segapp.core.types import InputError
 
-FROZEN_DIGEST = "884f8409996bea30c8bd8414db483627"
+FROZEN_DIGEST = "fb0e9f3fd2a76eb827f15877bbdb1243"
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ class Settings:
     outside: float = 0.14
     # nuclei: throws per million px, chance that a throw is kept, neighbours that touch
     throws: float = 2600.0
-    density: tuple[float, ...] = (0.0, 0.06, 0.4, 1.0)
+    density: tuple[float, ...] = (0.0, 0.06, 0.38, 0.8)
     companions: int = 3
-    company: float = 0.34
-    closest: float = 0.95
+    company: float = 0.36
+    closest: float = 0.945
     radius: tuple[float, ...] = (8.6, 8.2, 7.6, 7.2, 6.8)
     radius_spread: float = 0.09
     elongation: float = 0.10
@@ -33,9 +33,9 @@ class Settings:
         (0.78, 0.08, 0.06, 0.05, 0.03),
     )
     # cytoplasm
-    cytoplasm: float = 4.5
-    cytoplasm_spread: float = 0.25
-    lopsided: float = 0.45
+    cytoplasm: float = 5.2
+    cytoplasm_spread: float = 0.36
+    lopsided: float = 0.7
     rough_edge: float = 0.9
     # stain
     brightness: float = 118.0
@@ -53,12 +53,12 @@ class Settings:
     # RNA: UMIs per px of cell, per region factor, ambient UMIs per px, mean nuclear and intronic shares
     rna: tuple[float, ...] = (0.46, 0.42, 0.34, 0.34, 0.30)
     rna_spread: float = 0.30
-    region_rna: tuple[float, ...] = (0.0, 0.55, 0.9, 1.35)
-    ambient: tuple[float, ...] = (0.01, 0.05, 0.13, 0.26)
+    region_rna: tuple[float, ...] = (0.0, 0.62, 0.9, 1.25)
+    ambient: tuple[float, ...] = (0.012, 0.07, 0.135, 0.215)
     nuclear_share: float = 0.5
     intronic_share: float = 0.7
     cytoplasmic_intronic: float = 0.05
-    diffusion: float = 1.8
+    diffusion: float = 1.75
     stray: float = 0.10
     stray_distance: float = 9.0
     track_spacing: float = 260.0
