@@ -29,11 +29,16 @@ _PUBLIC = {
 }
 """Public name -> module; imported on first use, so that ``import segapp`` stays fast."""
 
-__all__ = ["__version__"]
+_MODULES = ("cs",)
+"""Modules that a user reaches as an attribute: ``segapp.cs`` has the field's function names on AnnData layers."""
+
+__all__ = ["__version__", *_MODULES]
 __all__ += list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'segapp' has no attribute {name!r}")
     value = getattr(importlib.import_module(_PUBLIC[name]), name)

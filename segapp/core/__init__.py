@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: the numerics of segmentation, without files, tables or widgets."""

@@ -1,4 +1,4 @@
-"""One declaration for every parameter: slider, command-line option, recipe, documentation and validation derive from it."""
+"""One declaration for every parameter: slider, command line, recipe, documentation and validation derive from it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def knob(
     odd : bool
         Kernel diameters: even values are refused.
     """
-    extra = {"unit": unit, "soft": soft, "step": step, "odd": odd}
+    extra: dict[str, Any] = {"unit": unit, "soft": soft, "step": step, "odd": odd}
     bounds = {key: value for key, value in (("ge", ge), ("le", le)) if value is not None}
     extra |= bounds
     return Field(default=default, description=doc, json_schema_extra=extra)
@@ -84,7 +84,7 @@ class Params(BaseModel):
             value = getattr(self, item.name)
             if isinstance(value, str | bool) or not isinstance(value, int | float):
                 continue
-            if item.ge is not None and value < item.ge or item.le is not None and value > item.le:
+            if (item.ge is not None and value < item.ge) or (item.le is not None and value > item.le):
                 raise ValueError(f"{item.name}={value} is out of range: it must be {_range_text(item)}")
             if item.odd and value % 2 == 0:
                 raise ValueError(

@@ -287,9 +287,9 @@ class Session:
             if stage.fit is None:
                 continue
             entry = self.store.get(snapshot.key(stage, "fit"))
-            value = None if entry is None else entry.values["statistics"]
-            if hasattr(value, "statistics"):
-                found[stage.name] = {"key": snapshot.key(stage, "fit"), "values": value.statistics}
+            if entry is not None:
+                statistics = entry.values["statistics"].statistics
+                found[stage.name] = {"key": snapshot.key(stage, "fit"), "values": statistics}
         return found
 
     def _replace(self, made: Mapping[str, Params]) -> None:

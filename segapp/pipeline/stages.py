@@ -5,8 +5,9 @@ from __future__ import annotations
 from segapp.core import align, density, edits, engines, frame, rna, score, stain
 from segapp.core.label import cells, nuclei_rna, select, watershed
 from segapp.core.params import Params
-from segapp.pipeline import steps, tabulate
+from segapp.pipeline import steps
 from segapp.pipeline.stage import Choice, Pipeline, Stage
+from segapp.pipeline.tabulate import make_table
 
 NUCLEI_FROM = {
     "watershed": ("watershed_nuclei",),
@@ -234,7 +235,7 @@ PIPELINE = Pipeline(
         NoParams,
         needs=_table_needs,
         gives=("table",),
-        run=tabulate.make_table,
+        run=make_table,
     ),
     inputs={"transcripts": True, "stain_file": False},
     gated={
