@@ -25,7 +25,7 @@ from segapp.core.convolve import circle_sum, gauss_blur
 from segapp.core.display import Window, colour_ids, contours
 from segapp.core.label.augment import SOURCES, augment, union
 from segapp.core.label.cells import CELLS
-from segapp.core.label.components import SplitParams, erode_to_cores, label_components
+from segapp.core.label.components import SplitParams, erode_to_cores, label_components, limit
 from segapp.core.label.expand import expand
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask, find_peaks_with_erosion
 from segapp.core.label.nuclei_rna import NUCLEI_RNA
@@ -256,7 +256,7 @@ def cytoplasm() -> plt.Figure:
     image, nuclei = s.get("stain"), s.get("selected_nuclei")
     lenient = stain.mask_cells(image, stain.CytoplasmParams())
     grown = CELLS.option("expand")()
-    cells = expand(nuclei, distance=grown.distance, max_area=float(grown.max_area), mask=lenient | (nuclei > 0))
+    cells = expand(nuclei, distance=grown.distance, max_area=limit(grown.max_area), mask=lenient | (nuclei > 0))
     figure, (a, b, c) = panels(3, side=2.8)
     show(a, view(np.sqrt(image.astype(float))), "stain, faint parts lifted")
     show(b, view(lenient), "cytoplasm mask, nuclei outlined")
@@ -418,6 +418,8 @@ def integrate() -> plt.Figure:
     r = Session()
     r.load(sample().transcripts)
     r.use_preset("rna-nuclear")
+    # a labeling that misses faint nuclei, so that there is something to add
+    r.set("nuclei_rna", min_counts=30)
     second = r.get("rna_nuclei")
     figure, axes = panels(4)
     show(axes[0], view(image), "first: watershed of the stain")
@@ -427,7 +429,7 @@ def integrate() -> plt.Figure:
     for axis, (name, join) in zip(axes[2:], (("augment", augment), ("union", union)), strict=True):
         labels, source = join(first, second)
         n = [int((source == SOURCES.index(word)).sum()) for word in ("network", "watershed")]
-        show(axis, view(image), f"{name}: {n[0]} of the second, {n[1]} of the first")
+        show(axis, view(image), f"{name}: {n[0]} pink, {n[1]} blue")
         outline(axis, view(np.where(source[labels] == SOURCES.index("network"), labels, 0)), TRUTH_COLOUR)
         outline(axis, view(np.where(source[labels] == SOURCES.index("watershed"), labels, 0)), NUCLEI_COLOUR)
     bar(axes[0])
@@ -549,7 +551,7 @@ def main(names: Sequence[str]) -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     for name in names or PICTURES:
         figure = PICTURES[name]()
-        figure.savefig(OUT / f"{name}.png", dpi=110)
+        figure.savefig(OUT / f"{name}.png", dpi=110, bbox_inches="tight")
         plt.close(figure)
     return 0
 

@@ -206,6 +206,7 @@ class PresetsDirective(SphinxDirective):
             values = nodes.literal_block(
                 text="\n".join(f"{s}.{n}={v}" for s, patch in preset.patches.items() for n, v in patch.items())
             )
+            values["language"] = "text"
             needs = "stain and RNA" if preset.needs_stain else "RNA"
             rows.append([code(preset.name), nodes.paragraph(text=preset.doc), nodes.paragraph(text=needs), values])
         return [table(("preset", "what it does", "needs", "sets"), (14, 44, 12, 30), rows)]
