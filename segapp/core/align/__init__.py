@@ -11,6 +11,7 @@ from segapp.core.align import ncc as _ncc
 from segapp.core.align import transform as _transform
 from segapp.core.align.affine import GAIN, align_affine
 from segapp.core.align.ncc import ncc, overlap_ncc
+from segapp.core.align.progress import Progress
 from segapp.core.align.tps import align_tps, folds, landmark_affine
 from segapp.core.align.transform import Alignment, as_matrix, matrix_to_theta, theta_to_matrix, warp
 from segapp.core.checks import check_counts, check_image
@@ -48,7 +49,7 @@ class AffineParams(Params):
         ge=0,
         le=10000,
         soft=(0, 500),
-        doc="Most gradient steps of the last polish, which ends early when it is done.",
+        doc="Most gradient steps, of bending and where the quick affine fit finds no maximum; they end early.",
     )
     orientation: Literal["keep", "search"] = knob(
         "keep", doc="search also tries the eight flips and transposes of the stain; keep takes it as it lies."
@@ -70,7 +71,7 @@ class TpsParams(AffineParams):
         ge=16,
         le=100000,
         soft=(50, 2000),
-        doc="Distance of the control points. Smaller: follows finer bends, needs more RNA. auto is a third of the "
+        doc="Distance of the control points. Smaller: follows finer bends, needs more RNA. auto is a sixth of the "
         "shorter side.",
     )
     landmarks: tuple[tuple[float, float, float, float], ...] = knob(
@@ -179,6 +180,8 @@ def _align(
 ) -> Alignment:
     shape = (fixed.shape[0], fixed.shape[1])
     block = min(params.downscale, *shape)
+    progress = Progress(tick)
+    straight = progress.part(0, 0.4 if isinstance(params, TpsParams) else 1)
     small_fixed, small_moving = (_average(image, block) for image in (fixed, moving))
     matrix, orientation, note = align_affine(
         small_fixed,
@@ -186,12 +189,12 @@ def _align(
         n_epochs=params.n_epochs,
         orientations=TURNS if params.orientation == "search" else TURNS[:1],
         start=None if start is None else _transform.rescale(start, 1 / block),
-        tick=tick,
+        tick=straight,
     )
     result = replace(_affine(_transform.rescale(matrix, block), shape), orientation=orientation, note=note)
     if not isinstance(params, TpsParams):
         return result
-    meshsize = max(min(shape) / 3, 1.0) if params.meshsize == "auto" else float(params.meshsize)
+    meshsize = max(min(shape) / 6, 1.0) if params.meshsize == "auto" else float(params.meshsize)
     points = align_tps(
         small_fixed,
         small_moving,
@@ -199,7 +202,7 @@ def _align(
         meshsize=meshsize / block,
         landmarks=_scaled(params.landmarks, 1 / block),
         n_epochs=params.n_epochs,
-        tick=tick,
+        tick=progress.part(0.4, 1),
     )
     bent = replace(result, mode="tps", points=_scaled(points, block), note=note)
     straight_ncc, _ = overlap_ncc(fixed, moving, result)

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.fft
 
 from segapp.core.align.ncc import overlap_ncc
+from segapp.core.align.progress import Progress
 from segapp.core.align.search import ANGLES, SURE, Found, features, search
 from segapp.core.align.transform import Alignment, as_matrix, compose, orientation_matrix, rescale, to_unit
 from segapp.core.types import Tick
@@ -39,6 +40,10 @@ FARTHEST = 1e3
 """A step of more px than this has lost its way."""
 STIFFNESS = 50.0
 """About 1 over the curvature of NCC with displacement in px, so that the first step has the right length."""
+CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-6)
+"""When the ECC algorithm ends: after 50 steps, or when a step adds a millionth to the correlation."""
+SAME = 1e-3
+"""The ECC algorithm that comes back to a correlation this near its start was at the maximum already."""
 GAIN = 1e-6
 """A candidate must be better than the start by this much NCC: less is rounding."""
 
@@ -112,22 +117,28 @@ def align_affine(
     Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", IEEE
     Transactions on Pattern Analysis and Machine Intelligence 30:1858-1865, 2008.
     """
-    full = Pair(fixed, moving)
+    full, progress = Pair(fixed, moving), Progress(tick)
     given = np.eye(2, 3) if start is None else np.asarray(start, np.float64)
     best, orientation, note = given, orientations[0], ""
     before, cover = overlap_ncc(fixed, moving, _plain(given, fixed.shape))
     if start is None:
-        found, turned = _search(full, orientations, tick)
+        found, turned = _search(full, orientations, progress)
         if found.score >= CHANCE:
             best, orientation = found.matrix, turned
         else:
             note = "no clear match of stain and RNA far from the start; only small moves were tried"
     near = full.shrunk(NEAR_SIDE, NEAR_FACTOR)
     near = Pair(_band(near.fixed, near.factor, 0.5), _band(near.moving, near.factor, FINE), near.factor)
+    converged = False
+    fit = progress.part(0.6, 0.8)
     for coarse in (2, 1):
-        best = _ecc(near.blocks(coarse), best)
+        fit(2 - coarse, 2)
+        best, converged = _ecc(near.blocks(coarse), best)
+    fit(2, 2)
+    # gradient steps have nothing to add to a maximum that is found, and torch takes seconds to import
+    n_epochs = 0 if converged else n_epochs
     turn = orientation_matrix(orientation, fixed.shape)[:, :2] if start is None else given[:, :2]
-    candidates = [*_simplest(near, best, turn, n_epochs, tick), best]
+    candidates = [*_simplest(near, best, turn, n_epochs, progress), best]
     for matrix in candidates:
         after, covered = overlap_ncc(fixed, moving, _plain(matrix, fixed.shape))
         if after > before + GAIN and covered >= MIN_OVERLAP * cover:
@@ -155,27 +166,30 @@ def climb(value: Callable[[torch.Tensor], torch.Tensor], start: np.ndarray, n_ep
         Best numbers met.
     """
     import torch
+    from scipy.optimize import minimize
 
-    numbers = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([numbers], max_iter=1, line_search_fn="strong_wolfe")
-    best, met = -np.inf, np.array(start, np.float64)
+    best, met, last = -np.inf, np.array(start, np.float64), np.array(start, np.float64)
+    epoch = 0
 
-    def closure() -> torch.Tensor:
+    def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal best, met
-        optimizer.zero_grad()
-        loss = -STIFFNESS * value(numbers)
-        loss.backward()
-        if -loss.item() > best:
-            best, met = -loss.item(), numbers.detach().numpy().copy()
-        return loss
+        tick(min(epoch, n_epochs), n_epochs)
+        numbers = torch.tensor(at, dtype=torch.float64, requires_grad=True)
+        gain = STIFFNESS * value(numbers)
+        (slope,) = torch.autograd.grad(gain, numbers)
+        if gain.item() > best:
+            best, met = gain.item(), at.copy()
+        return -gain.item(), -slope.numpy()
 
-    for epoch in range(n_epochs):
-        tick(epoch, n_epochs)
-        last = numbers.detach().clone()
-        optimizer.step(closure)
-        step = float((numbers.detach() - last).abs().max())
+    def stop(at: np.ndarray) -> None:
+        nonlocal epoch, last
+        epoch += 1
+        step, last = float(np.abs(at - last).max()), at.copy()
         if not 0.01 <= step < FARTHEST:
-            break  # a hundredth of a px is far below what the noise of counts allows to see
+            raise StopIteration  # a hundredth of a px is far below what the noise of counts allows to see
+
+    # not torch's own L-BFGS: torch.optim takes seconds to import
+    minimize(loss, met, jac=True, method="L-BFGS-B", callback=stop, options={"maxiter": n_epochs, "ftol": 1e-9})
     return met
 
 
@@ -214,13 +228,14 @@ def tensor(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(((image - image.mean()) / spread).astype(np.float32))[None, None]
 
 
-def _search(full: Pair, orientations: tuple[str, ...], tick: Tick) -> tuple[Found, str]:
+def _search(full: Pair, orientations: tuple[str, ...], progress: Progress) -> tuple[Found, str]:
     pair = full.shrunk(SEARCH_SIDE, SEARCH_FACTOR)
     fixed, moving = features(pair.fixed, 0.7, 4.0), features(pair.moving, 0.7, 4.0)
     best, orientation = Found(np.eye(2, 3), -np.inf), orientations[0]
     # a glance at each orientation first: the right one is often sure without its grid of angles
-    for angles in (ANGLES[:1], ANGLES[1:]):
-        for name in orientations:
+    for angles, begin, end in ((ANGLES[:1], 0.0, 0.1), (ANGLES[1:], 0.1, 0.6)):
+        for i, name in enumerate(orientations):
+            tick = progress.part(*(begin + (end - begin) * part / len(orientations) for part in (i, i + 1)))
             found = search(fixed, moving, orientation_matrix(name, fixed.shape), angles, tick)
             if found.score > best.score:
                 best, orientation = found, name
@@ -229,24 +244,40 @@ def _search(full: Pair, orientations: tuple[str, ...], tick: Tick) -> tuple[Foun
     return Found(rescale(best.matrix, pair.factor), best.score), orientation
 
 
-def _ecc(pair: Pair, matrix: np.ndarray) -> np.ndarray:
+def _ecc(pair: Pair, matrix: np.ndarray) -> tuple[np.ndarray, bool]:
     """Move `matrix` to the nearest maximum of the enhanced correlation coefficient; keep it where there is none."""
     if min(pair.fixed.shape) < 16 or min(pair.moving.shape) < 16:
-        return matrix
+        return matrix, False
     start = rescale(matrix, 1 / pair.factor)
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-5)
     try:
-        _, found = cv2.findTransformECC(pair.fixed, pair.moving, start.astype(np.float32), cv2.MOTION_AFFINE, criteria)
+        _, found = cv2.findTransformECC(pair.fixed, pair.moving, start.astype(np.float32), cv2.MOTION_AFFINE, CRITERIA)
     except cv2.error:  # raised when the images do not correlate or the overlap is lost
-        return matrix
+        return matrix, False
     moved = np.asarray(found, np.float64)
     shape = pair.fixed.shape
     was, _ = overlap_ncc(pair.fixed, pair.moving, _plain(start, shape))
     now, cover = overlap_ncc(pair.fixed, pair.moving, _plain(moved, shape))
-    return rescale(moved, pair.factor) if now > was and cover > MIN_OVERLAP else matrix
+    if now > was and cover > MIN_OVERLAP:
+        return rescale(moved, pair.factor), True
+    return matrix, now > was - SAME and cover > MIN_OVERLAP
 
 
-def _simplest(pair: Pair, matrix: np.ndarray, turn: np.ndarray, n_epochs: int, tick: Tick) -> list[np.ndarray]:
+def _ecc_shift(pair: Pair, matrix: np.ndarray) -> np.ndarray:
+    """Shift `matrix` to the nearest maximum of the enhanced correlation coefficient, and turn nothing."""
+    start = rescale(matrix, 1 / pair.factor)
+    size = pair.fixed.shape[::-1]
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(pair.moving, start, size, flags=how)
+    seen = cv2.warpAffine(np.full(pair.moving.shape, 255, np.uint8), start, size, flags=how)
+    still = np.eye(2, 3, dtype=np.float32)
+    try:
+        _, shift = cv2.findTransformECC(pair.fixed, moved, still, cv2.MOTION_TRANSLATION, CRITERIA, seen)
+    except cv2.error:  # as above
+        return matrix
+    return rescale(compose(start, np.asarray(shift, np.float64)), pair.factor)
+
+
+def _simplest(pair: Pair, matrix: np.ndarray, turn: np.ndarray, n_epochs: int, progress: Progress) -> list[np.ndarray]:
     """Polish a shift, a similarity and an affine map; return them in order of preference.
 
     Free numbers that the data do not call for only add noise: a stain that is merely shifted is found twice as well
@@ -263,9 +294,14 @@ def _simplest(pair: Pair, matrix: np.ndarray, turn: np.ndarray, n_epochs: int, t
     starts = [(even @ turn, 4), (matrix[:, :2], 6)]
     if rim < NEARLY:
         starts.insert(0, (turn, 2))
-    for linear, free in starts:
+    for i, (linear, free) in enumerate(starts):
+        tick = progress.part(*(0.8 + 0.2 * part / len(starts) for part in (i, i + 1)))
+        tick(0, 1)
         start = np.column_stack([linear, at - linear @ middle])
-        found = _polish(pair, start, free, n_epochs, tick) if n_epochs else start
+        if n_epochs:
+            found = _polish(pair, start, free, n_epochs, tick)
+        else:
+            found = start if free == 6 else _ecc_shift(pair, start)
         value, cover = overlap_ncc(pair.fixed, pair.moving, _plain(rescale(found, 1 / pair.factor), shape))
         models.append((value if cover > MIN_OVERLAP else -1.0, found, free))
     samples = independent_pixels(pair.fixed, pair.moving)

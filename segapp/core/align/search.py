@@ -27,7 +27,7 @@ class Found:
     score: float
 
 
-def features(image: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+def features(image: np.ndarray, fine: float, coarse: float, covered: np.ndarray | None = None) -> np.ndarray:
     """Keep the structure between two scales, so that uneven light and lone bright pixels do not count.
 
     Parameters
@@ -36,18 +36,55 @@ def features(image: np.ndarray, fine: float, coarse: float) -> np.ndarray:
         Stain or blurred counts.
     fine, coarse : float
         Standard deviations in px of the two Gaussians whose difference is taken.
+    covered : (H, W) bool, optional
+        Pixels that the image has; the rest does not count and becomes 0. All by default.
 
     Returns
     -------
     (H, W) float32
         Mean 0, standard deviation near 1, clipped at 4.
     """
-    small = cv2.GaussianBlur(image, (0, 0), fine) if fine > 0 else image
-    band = small - cv2.GaussianBlur(image, (0, 0), coarse)
+    if covered is None or covered.all():
+        small = cv2.GaussianBlur(image, (0, 0), fine) if fine > 0 else image
+        band = small - cv2.GaussianBlur(image, (0, 0), coarse)
+    else:
+        # Gaussian means over the covered pixels alone: the edge of a stain is not structure
+        weight = covered.astype(np.float32)
+        small, large = (
+            cv2.GaussianBlur(image * weight, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)
+            for sigma in (fine, coarse)
+        )
+        band = (small - large) * weight
     spread = float(band.std())
     if spread == 0:
         return np.zeros_like(band)
     return np.clip(band / spread, -4, 4).astype(np.float32)
+
+
+def covered_by(image: np.ndarray, gap: int) -> np.ndarray:
+    """Return which pixels a stain has: all but the parts wider than `gap` px where it is exactly 0.
+
+    Parameters
+    ----------
+    image : (H, W) float32
+        Stain, 0 where there is none.
+    gap : int
+        Widest space between nuclei in px that counts as covered even if it is 0.
+
+    Returns
+    -------
+    (H, W) bool
+
+    Examples
+    --------
+    >>> covered_by(np.array([[3, 0, 5, 0, 0, 0, 0, 0]], np.float32), 3).astype(int).tolist()
+    [[1, 1, 1, 0, 0, 0, 0, 0]]
+    """
+    square = np.ones((gap | 1, gap | 1), np.uint8)
+    # a border of 0 keeps the closing from filling a gap that the frame cuts through
+    padded = cv2.copyMakeBorder((image != 0).astype(np.uint8), gap, gap, gap, gap, cv2.BORDER_CONSTANT, value=0)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, square)
+    return closed[gap:-gap, gap:-gap] > 0
 
 
 class Surface:

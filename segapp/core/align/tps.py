@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from segapp.core.align.affine import COARSE, FINE, NEAR_FACTOR, NEAR_SIDE, Pair, climb, sampled_ncc, tensor
-from segapp.core.align.search import features
+from segapp.core.align.affine import (
+    COARSE,
+    FINE,
+    NEAR_FACTOR,
+    NEAR_SIDE,
+    Pair,
+    climb,
+    independent_pixels,
+    sampled_ncc,
+    tensor,
+)
+from segapp.core.align.ncc import overlap_ncc
+from segapp.core.align.progress import Progress
+from segapp.core.align.search import covered_by, features
 from segapp.core.align.transform import Alignment, as_matrix, spline_basis, warp
 from segapp.core.types import InputError, Tick
 
 Points = tuple[tuple[float, float, float, float], ...]
 
-PASSES = ((192, 32, 4.5), (144, 12, 3.0), (112, 8, 2.5))
-"""Windows are matched one by one: their side and how far each is moved, in px of the input, and how many standard
-deviations a match must stand out; the fewer places it could lie by chance, the fewer."""
-HOLD = 1e-5
-"""NCC that a control point pays for a move of 1 px: nothing where there are nuclei, all where there are none."""
+PASSES = ((192, 32, 4.5), (144, 10, 4.0), (112, 6, 4.0))
+"""Windows are matched one by one: their side in px of the input, how far each may move, and how many standard
+deviations of chance a match must stand out."""
+REACH = 32
+"""Windows are compared over moves of this many px in any case: chance is judged by all of them."""
+COVERED = 0.7
+"""Share of a window that the stain must cover."""
+GAP = 60
+"""A part of the stain that is exactly 0 over more px than this is not there."""
+BEND = 8.0
+"""Standard deviation in px of the bends that are expected, so that control points fade to the affine map where no
+nuclei tell; neighbours of the mesh are expected to move alike."""
+ALIKE = 1.25
+"""Over how many mesh sizes control points move alike: the finer mesh follows a bend, the prior keeps it smooth."""
+MATCH = 3.0
+"""Error in px of a matched window that stands out by one standard deviation of chance."""
 COARSE_NODES = 65
 """Positions a side at which the spline is evaluated in each step; bilinear between them."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is expected of the offsets of control points before the images are seen.
+
+    Parameters
+    ----------
+    mean : (N, 2) array
+        Offsets from the affine map in px.
+    stiffness : (N, N) array
+        Inverse covariance of either coordinate, in 1 / px^2.
+    """
+
+    mean: np.ndarray
+    stiffness: np.ndarray
 
 
 def mesh_points(shape: tuple[int, int], meshsize: float) -> np.ndarray:
@@ -145,22 +186,27 @@ def align_tps(
     offsets = np.zeros_like(points)
     offsets[free:] = marks[:, :2] - affine.positions(marks[:, 2:])
     pair = Pair(fixed, moving).shrunk(NEAR_SIDE, NEAR_FACTOR)
+    covered = covered_by(pair.moving, max(1, int(GAP / pair.factor)))
     pair = Pair(
         features(pair.fixed, 0.5 / pair.factor, COARSE / pair.factor),
-        features(pair.moving, FINE / pair.factor, COARSE / pair.factor),
+        features(pair.moving, FINE / pair.factor, COARSE / pair.factor, covered),
         pair.factor,
     )
     size = float(max(shape))
     if len(marks):
         offsets[:free] = _Guess(offsets[free:], points[free:])(mesh)
+    prior = Prior(offsets[:free].copy(), _stiffness(mesh, ALIKE * meshsize))
+    progress = Progress(tick)
+    match, polish = progress.part(0, 0.4), progress.part(0.4, 1)
     for step, (window, reach, least) in enumerate(PASSES):
-        tick(step, len(PASSES))
+        match(step, len(PASSES))
         bent = _bent(affine, points, offsets)
-        at, moves, trust = _match_windows(pair, bent, window, reach, least)
+        at, moves, trust = _match_windows(pair, covered, bent, window, reach, least)
         if len(at):
-            offsets[:free] += _solve(spline_basis(points, at, size)[:, :free], moves, trust)
+            basis = spline_basis(points, at, size)[:, :free]
+            offsets[:free] = _solve(basis, basis @ offsets[:free] + moves, trust, prior)
     if n_epochs and free:
-        offsets[:free] = _polish(pair, affine, points, offsets, free, n_epochs, tick)
+        offsets[:free] = _polish(pair, affine, points, offsets, prior, n_epochs, polish)
     return _bent(affine, points, offsets).points
 
 
@@ -193,17 +239,21 @@ def _bent(affine: Alignment, points: np.ndarray, offsets: np.ndarray) -> Alignme
     return Alignment("tps", affine.shape, affine.matrix, points=pairs)
 
 
+def _shrunk(bent: Alignment, pair: Pair) -> Alignment:
+    points = tuple(tuple((v + 0.5) / pair.factor - 0.5 for v in point) for point in bent.points)
+    return Alignment("tps", (pair.fixed.shape[0], pair.fixed.shape[1]), points=points)  # type: ignore[arg-type]
+
+
 def _match_windows(
-    pair: Pair, bent: Alignment, window: float, reach: float, least: float
+    pair: Pair, covered: np.ndarray, bent: Alignment, window: float, reach: float, least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match windows of the frame with the moved stain: centres, what is still missing in the stain (px), and trust."""
     none = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
     height, width = pair.fixed.shape
-    side, far = int(min(window / pair.factor, height // 2, width // 2)), int(reach / pair.factor)
+    side, far = int(min(window / pair.factor, height // 2, width // 2)), int(REACH / pair.factor)
     if side < 16 or far < 2:
         return none
-    scaled = tuple(tuple((v + 0.5) / pair.factor - 0.5 for v in point) for point in bent.points)
-    moved = warp(pair.moving, Alignment("tps", (height, width), points=scaled), 1)  # type: ignore[arg-type]
+    moved, seen = (warp(image, _shrunk(bent, pair), 1) for image in (pair.moving, covered.astype(np.float32)))
     linear = np.array(bent.matrix)[:, :2]
     padded = cv2.copyMakeBorder(moved, far, far, far, far, cv2.BORDER_CONSTANT, value=0)
     centres, moves, trust = [], [], []
@@ -211,10 +261,11 @@ def _match_windows(
         for column in np.linspace(0, width - side, max(2, round(2 * width / side))).astype(int):
             part = pair.fixed[row : row + side, column : column + side]
             area = padded[row : row + side + 2 * far, column : column + side + 2 * far]
-            if part.std() < 1e-3 or area.std() < 1e-3:
+            share = seen[row : row + side, column : column + side].mean()
+            if share < COVERED or part.std() < 1e-3 or area.std() < 1e-3:
                 continue
             clear, peak = _peak(cv2.matchTemplate(area, part, cv2.TM_CCOEFF_NORMED))
-            if clear > least:
+            if clear > least and np.abs(peak - far).max() * pair.factor <= reach:
                 centres.append(np.array([column, row]) + (side - 1) / 2)
                 moves.append(linear @ (peak - far))
                 trust.append(clear)
@@ -237,25 +288,34 @@ def _peak(surface: np.ndarray) -> tuple[float, np.ndarray]:
     return clear, at
 
 
-def _solve(basis: np.ndarray, wanted: np.ndarray, trust: np.ndarray) -> np.ndarray:
-    """Fit moves of control points to matched windows; a window that disagrees with its neighbours counts less."""
-    n = basis.shape[1]
-    weight = trust / trust.max()
-    found = np.zeros((n, 2))
+def _stiffness(mesh: np.ndarray, length: float) -> np.ndarray:
+    """Return the inverse covariance of the moves of control points, in 1 / px^2: smooth, and `BEND` px large."""
+    squared = ((mesh[:, None] - mesh[None]) ** 2).sum(-1)
+    alike = np.exp(-squared / (2 * length**2))
+    return np.linalg.inv(BEND**2 * (alike + 1e-3 * np.eye(len(mesh))))
+
+
+def _solve(basis: np.ndarray, wanted: np.ndarray, trust: np.ndarray, prior: Prior) -> np.ndarray:
+    """Fit offsets of control points to matched windows; a window that disagrees with its neighbours counts less."""
+    sure = (trust / MATCH) ** 2
+    weight = sure
+    found = prior.mean
     for _ in range(10):
-        normal = basis.T @ (weight[:, None] * basis) + 0.1 * np.eye(n)
-        found = np.linalg.solve(normal, basis.T @ (weight[:, None] * wanted))
+        normal = basis.T @ (weight[:, None] * basis) + prior.stiffness
+        pull = basis.T @ (weight[:, None] * (wanted - basis @ prior.mean))
+        found = prior.mean + np.linalg.solve(normal, pull)
         miss = np.linalg.norm(basis @ found - wanted, axis=1)
-        weight = trust / trust.max() / (1 + (miss / max(1.0, 1.5 * float(np.median(miss)))) ** 2)
+        weight = sure / (1 + (miss / max(1.0, 1.5 * float(np.median(miss)))) ** 2)
     return found
 
 
 def _polish(
-    pair: Pair, affine: Alignment, points: np.ndarray, offsets: np.ndarray, free: int, n_epochs: int, tick: Tick
+    pair: Pair, affine: Alignment, points: np.ndarray, offsets: np.ndarray, prior: Prior, n_epochs: int, tick: Tick
 ) -> np.ndarray:
     import torch
     from torch.nn.functional import interpolate
 
+    free = len(prior.mean)
     height, width = pair.fixed.shape
     n_y, n_x = min(COARSE_NODES, height), min(COARSE_NODES, width)
     y, x = np.meshgrid(np.linspace(0, height - 1, n_y), np.linspace(0, width - 1, n_x), indexing="ij")
@@ -265,13 +325,17 @@ def _polish(
     fixed, moving = tensor(pair.fixed), tensor(pair.moving)
     sides = np.array([pair.moving.shape[1], pair.moving.shape[0]]) * pair.factor
     base, part, size = torch.tensor(still), torch.tensor(basis[:, :free]), torch.tensor(sides)
-    start = torch.tensor(offsets[:free])
+    mean, stiffness = torch.tensor(prior.mean), torch.tensor(prior.stiffness)
+    # the likelihood of a correlation rests on its independent pixels; this turns the prior into its currency
+    rho, _ = overlap_ncc(pair.fixed, pair.moving, _shrunk(_bent(affine, points, offsets), pair))
+    rho = float(np.clip(rho, 0.05, 0.95))
+    price = (1 - rho**2) / (2 * rho * independent_pixels(pair.fixed, pair.moving))
 
     def value(numbers: torch.Tensor) -> torch.Tensor:
         moves = numbers.reshape(free, 2)
         at = (2 * (base + part @ moves) + 1) / size - 1
         coarse = at.T.reshape(1, 2, n_y, n_x).float()
         grid = interpolate(coarse, (height, width), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-        return sampled_ncc(fixed, moving, grid) - HOLD * (moves - start).square().sum()
+        return sampled_ncc(fixed, moving, grid) - price * ((moves - mean) * (stiffness @ (moves - mean))).sum()
 
     return climb(value, offsets[:free].ravel(), n_epochs, tick).reshape(free, 2)
