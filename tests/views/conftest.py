@@ -6,7 +6,7 @@ from segapp.pipeline.session import Session
 
 @pytest.fixture(scope="session")
 def sample():
-    return load_sample("tissue", size=192, seed=1)
+    return load_sample("tissue", size=256, seed=2)
 
 
 @pytest.fixture

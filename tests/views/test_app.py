@@ -57,7 +57,7 @@ def test_all_layers_of_a_view_travel_in_one_message(app, sent):
 
 
 def test_a_slider_changes_the_score_panel(app, session, sent):
-    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 192, 192], "screen": [192, 192]}, [])
+    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 256, 256], "screen": [256, 256]}, [])
     before = frames(app, sent, "score")[-1]["image"]
     app.panels["cell_score"].controls["k"].slider.value = 13
     after = frames(app, sent, "score")[-1]["image"]
@@ -66,7 +66,7 @@ def test_a_slider_changes_the_score_panel(app, session, sent):
 
 
 def test_going_back_shows_what_was_there(app, sent):
-    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 192, 192], "screen": [192, 192]}, [])
+    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 256, 256], "screen": [256, 256]}, [])
     before = frames(app, sent, "score")[-1]["image"]
     app.panels["cell_score"].controls["k"].slider.value = 13
     app.panels["cell_score"].controls["k"].slider.value = 7
@@ -74,7 +74,7 @@ def test_going_back_shows_what_was_there(app, sent):
 
 
 def test_outlines_lie_around_the_cells(app, session, sent):
-    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 192, 192], "screen": [192, 192]}, [])
+    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 256, 256], "screen": [256, 256]}, [])
     outline = frames(app, sent, "cells")[-1]
     rows, cols = np.nonzero(session.peek("cells"))
     assert np.nanmin(outline["x"]) == cols.min() and np.nanmax(outline["y"]) == rows.max() + 1
@@ -94,7 +94,7 @@ def test_a_panel_without_content_says_why(app):
 
 
 def test_the_rna_panel_shows_what_is_chosen(app, sent):
-    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 192, 192], "screen": [192, 192]}, [])
+    app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 256, 256], "screen": [256, 256]}, [])
     before = frames(app, sent, "rna")[-1]["image"]
     app.canvas._receive(app.canvas, {"type": "choice", "name": "rna", "value": "bins"}, [])
     after = frames(app, sent, "rna")[-1]["image"]
