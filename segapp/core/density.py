@@ -1,4 +1,4 @@
-"""Regions of like RNA density: squares clustered by a spatially constrained Ward tree."""
+"""Regions of like RNA density: squares clustered by a spatially constrained Ward tree, or sorted into levels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from segapp.core import ward
 from segapp.core.checks import check_counts, check_labels
 from segapp.core.convolve import gauss_blur
+from segapp.core.levels import LevelsParams, find_levels
 from segapp.core.morphology import circle_dilate, close_open
 from segapp.core.params import Params, Variants, knob
 from segapp.core.threshold import otsu
@@ -23,8 +24,9 @@ QUANTILE = 0.98
 MOST_REGIONS, SQUARES = 1000, 50
 """The knee is looked for among the last merges: at most 1,000, and one for every 50 squares. Smaller pieces are noise,
 and a mixture cannot be fitted on them."""
-BESIDE = 0.5
-"""The bin that is commonest on the border lies beside the tissue only if it holds less than half of the other RNA."""
+BARREN = 0.2
+"""A bin lies beside the tissue only if it is on the border and holds less than this share of the other RNA.
+Sparse tissue that is taken for background loses its cells; background taken for tissue has none."""
 
 
 class NoDensity(Params):
@@ -76,17 +78,18 @@ class WardParams(Params):
     merge: tuple[tuple[int, int], ...] = knob((), doc="Pairs (from, to) of regions to join; 0 is background.")
 
 
-DENSITY = Variants("method", (NoDensity, WardParams), "off")
+RegionParams = WardParams | LevelsParams
+DENSITY = Variants("method", (NoDensity, WardParams, LevelsParams), "off")
 
 
-def segment_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick) -> tuple[np.ndarray, dict[str, Any]]:
+def segment_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -> tuple[np.ndarray, dict[str, Any]]:
     """Divide a field into regions of like RNA density.
 
     Parameters
     ----------
     total : (H, W) counts
         UMIs a pixel.
-    params : WardParams
+    params : WardParams or LevelsParams
         How.
     tick : Tick
         Progress.
@@ -116,14 +119,14 @@ def segment_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick)
     return apply_density(statistics, np.shape(total)), statistics
 
 
-def fit_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick) -> dict[str, Any]:
+def fit_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -> dict[str, Any]:
     """Find the regions of a whole field; see `segment_density`.
 
     Parameters
     ----------
     total : (H, W) counts
         UMIs a pixel.
-    params : WardParams
+    params : WardParams or LevelsParams
         How.
     tick : Tick
         Progress.
@@ -147,7 +150,7 @@ def fit_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick) -> 
     References
     ----------
     Ward, "Hierarchical grouping to optimize an objective function", Journal of the American Statistical Association
-    58:236-244, 1963.
+    58:236-244, 1963; for levels see `segapp.core.levels.find_levels`.
     """
     counts = check_counts(total, "total")
     density = bin_sums(counts, params.binsize)
@@ -157,7 +160,14 @@ def fit_density(total: np.ndarray, params: WardParams, tick: Tick = no_tick) -> 
     if density.max() == density.min():
         notes.append("the RNA is spread evenly, so there is one region" if density.any() else "there is no RNA at all")
     else:
-        scale = float(density.max() if params.scale == "max" else np.quantile(density[density > 0], QUANTILE))
+        high = isinstance(params, WardParams) and params.scale == "max"
+        scale = float(density.max() if high else np.quantile(density[density > 0], QUANTILE))
+    if isinstance(params, LevelsParams) and scale > 0:
+        bins = find_levels(density, scale, n_levels=params.n_levels, k=params.k, smoothness=params.smoothness)
+        if params.background.strip().lower() != "auto" and not bins.all():
+            bins += 1
+        bins = _ordered(bins, np.minimum(density, scale))  # a hot spot must not move its level up
+    elif isinstance(params, WardParams) and scale > 0:
         blurred = gauss_blur((density / scale).astype(np.float32), params.k)
         children, heights = ward.ward_tree(blurred, tick)
         threshold = cut_height(heights) if params.distance_threshold == "auto" else float(params.distance_threshold)
@@ -347,10 +357,10 @@ def _ordered(bins: np.ndarray, density: np.ndarray) -> np.ndarray:
 
 
 def _without_background(
-    bins: np.ndarray, density: np.ndarray, params: WardParams, shape: tuple[int, ...]
+    bins: np.ndarray, density: np.ndarray, params: RegionParams, shape: tuple[int, ...]
 ) -> tuple[np.ndarray, str]:
     word = params.background.strip().lower()
-    if word == "off":
+    if word == "off" or (word == "auto" and isinstance(params, LevelsParams)):  # its empty squares are 0 already
         return bins, ""
     if word != "auto":
         x, y = _pixel(params.background, shape)
@@ -363,9 +373,10 @@ def _without_background(
         inside = bins != label
         if not inside.any():
             return bins, "there is only one region, so it is not made background"
-        if density[~inside].mean() >= BESIDE * density[inside].mean():
+        if density[~inside].mean() >= BARREN * density[inside].mean():
             return bins, "the tissue reaches the border everywhere, so no region is background"
-    return _ordered(np.where(bins == label, 0, bins).astype(np.int32), density), ""
+    by = np.minimum(density, np.quantile(density, QUANTILE)) if isinstance(params, LevelsParams) else density
+    return _ordered(np.where(bins == label, 0, bins).astype(np.int32), by), ""
 
 
 def _pixel(text: str, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from segapp.core import density
 from segapp.core.density import WardParams
+from segapp.core.levels import LevelsParams
+from segapp.core.synthetic import tissue
 from segapp.core.types import InputError
 
 
@@ -142,6 +144,67 @@ def test_growing_never_loses_a_bin():
     assert 25 >= (bins == 2).mean() * 900 > 1  # grown by two squares at most
 
 
+def agreement(a, b):
+    """Adjusted Rand index."""
+    table = np.histogram2d(a.ravel(), b.ravel(), bins=(np.arange(a.max() + 2), np.arange(b.max() + 2)))[0]
+    pairs = [(x * (x - 1) / 2).sum() for x in (table, table.sum(0), table.sum(1), np.array([a.size], float))]
+    chance = pairs[1] * pairs[2] / pairs[3]
+    return (pairs[0] - chance) / ((pairs[1] + pairs[2]) / 2 - chance)
+
+
+def test_levels_join_like_regions_that_do_not_touch():
+    total, truth = blocks(shape=(200, 600), means=(0.08, 0.3, 0.08))
+    truth = truth % 2
+    bins, statistics = density.segment_density(total, LevelsParams(n_levels=2, background="off"))
+    assert agreement(bins, truth) > 0.9
+    assert [entry["id"] for entry in statistics["bins"]] == [1, 2]
+    assert statistics["bins"][0]["mean"] < statistics["bins"][1]["mean"]
+    json.dumps(statistics)
+
+
+def test_levels_find_the_regions_of_a_tissue():
+    sample = tissue(512, 100)
+    total = np.zeros((512, 512), np.uint32)
+    np.add.at(total, (sample.transcripts.y, sample.transcripts.x), sample.transcripts.counts["total"])
+    bins, _ = density.segment_density(total, LevelsParams())
+    by_ward, _ = density.segment_density(total, WardParams())
+    assert agreement(bins, sample.density) > max(0.6, agreement(by_ward, sample.density))
+
+
+def test_10_levels_do_not_depend_on_one_hot_spot_and_a_crop_can_have_them():
+    total, _ = blocks()
+    hot = total.copy()
+    hot[50, 50] = 60000
+    params = LevelsParams(n_levels=2)
+    away = np.ones(total.shape, bool)
+    away[:100, :100] = False  # the hot square and its blur
+    calm, _ = density.segment_density(total, params)
+    bins, statistics = density.segment_density(hot, params)
+    assert (bins == calm)[away].mean() > 0.98
+    window = density.apply_density(json.loads(json.dumps(statistics)), (61, 73), origin=(33, 127))
+    np.testing.assert_array_equal(window, bins[33:94, 127:200])
+
+
+def test_11_levels_of_nothing_and_sameness_are_one_region():
+    for total in (np.zeros((50, 50), np.uint32), np.full((50, 50), 3, np.uint32), np.ones((1, 1), np.uint32)):
+        bins, statistics = density.segment_density(total, LevelsParams())
+        assert (bins == 1).all()
+        assert statistics["notes"]
+
+
+@pytest.mark.parametrize("params", [LevelsParams(n_levels=2), WardParams(distance_threshold=1.0)])
+def test_sparse_tissue_is_not_taken_for_background(params):
+    total, _ = blocks(shape=(200, 600), means=(0.07, 0.25, 0.07))
+    bins, _ = density.segment_density(total, params)
+    assert bins.min() == 1
+
+
+def test_levels_take_the_empty_part_of_the_border_for_background():
+    total, _ = blocks(shape=(200, 600), means=(0.005, 0.25, 0.25))
+    bins, _ = density.segment_density(total, LevelsParams())
+    assert (bins[:, :60] == 0).all() and (bins[:, 160:] > 0).all()
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(1, 64),
@@ -153,8 +216,9 @@ def test_growing_never_loses_a_bin():
 def test_any_field_has_an_answer(height, width, mean, binsize, seed):
     total = np.random.default_rng(seed).poisson(mean, (height, width))
     before = total.copy()
-    bins, _ = density.segment_density(total, WardParams(binsize=binsize, distance_threshold=1.0))
-    assert bins.shape == total.shape and bins.min() >= 0 and bins.max() >= 1
+    for params in (WardParams(binsize=binsize, distance_threshold=1.0), LevelsParams(binsize=binsize)):
+        bins, _ = density.segment_density(total, params)
+        assert bins.shape == total.shape and bins.min() >= 0 and bins.max() >= 1
     np.testing.assert_array_equal(total, before)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from segapp.core.checks import check_counts, check_labels, check_mask, check_same_shape
-from segapp.core.convolve import circle_sum, circle_sum_by_bin, gauss_blur, gauss_blur_by_bin
+from segapp.core.convolve import circle_kernel, circle_sum, circle_sum_by_bin, gauss_blur, gauss_blur_by_bin
 from segapp.core.params import Params, Variants, knob
 from segapp.core.score import lookup, mixture, propagation
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
@@ -21,6 +21,7 @@ from segapp.core.score.mixture import MixtureKnobs, fit_mixture
 from segapp.core.score.model import Mixture, log_odds_table, posterior_table
 from segapp.core.score.moran import MoranParams, fit_moran, score_moran
 from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
+from segapp.core.score.support import SupportKnobs, shows_two
 from segapp.core.score.vi import VariationalKnobs, fit_vi
 from segapp.core.types import InputError, ScoreInfo, Tick, no_tick
 
@@ -39,25 +40,25 @@ CERTAIN_LOG_ODDS = float(np.log(0.99 / 0.01))
 """Node log odds of pixels that are certain to be occupied."""
 
 
-class EMParams(MixtureKnobs, ScoreParams):
+class EMParams(MixtureKnobs, SupportKnobs, ScoreParams):
     """Posterior of a negative binomial mixture fitted by EM."""
 
     method: Literal["EM"] = knob("EM", doc="How pixels are scored: mixture of background and occupied counts.")
 
 
-class EMGaussParams(MixtureKnobs, ScoreParams):
+class EMGaussParams(MixtureKnobs, SupportKnobs, ScoreParams):
     """Posterior of a negative binomial mixture, blurred."""
 
     method: Literal["EM+gauss"] = knob("EM+gauss", doc="How pixels are scored: mixture, then Gaussian blur.")
 
 
-class EMBPParams(PropagationKnobs, MixtureKnobs, ScoreParams):
+class EMBPParams(PropagationKnobs, MixtureKnobs, SupportKnobs, ScoreParams):
     """Negative binomial mixture, then belief propagation between neighbours."""
 
     method: Literal["EM+BP"] = knob("EM+BP", doc="How pixels are scored: mixture, then neighbours exchange beliefs.")
 
 
-class VIGaussParams(VariationalKnobs, ScoreParams):
+class VIGaussParams(VariationalKnobs, SupportKnobs, ScoreParams):
     """Negative binomial mixture by variational inference, blurred."""
 
     method: Literal["VI+gauss"] = knob(
@@ -65,7 +66,7 @@ class VIGaussParams(VariationalKnobs, ScoreParams):
     )
 
 
-class VIBPParams(PropagationKnobs, VariationalKnobs, ScoreParams):
+class VIBPParams(PropagationKnobs, VariationalKnobs, SupportKnobs, ScoreParams):
     """Negative binomial mixture by variational inference, then belief propagation."""
 
     method: Literal["VI+BP"] = knob("VI+BP", doc="How pixels are scored: variational mixture, then beliefs.")
@@ -118,8 +119,9 @@ def fit_score(counts: np.ndarray, bins: np.ndarray | None, params: Params, tick:
     Returns
     -------
     ScoreInfo
-        Its statistics are JSON-serialisable. For the mixtures: ``mixtures`` by bin (``"0"`` without bins; None where a
-        bin has only one count) and ``pooled``, the fit of all bins together, which such a bin borrows.
+        Its statistics are JSON-serialisable. For the mixtures: ``mixtures`` by bin (``"0"`` without bins; None where
+        the counts do not show two populations, see `segapp.core.score.support`) and ``pooled``, the fit of all bins
+        together, which such a bin borrows. Where the whole field shows only one population every score is 0.
 
     Raises
     ------
@@ -274,13 +276,19 @@ def _fit_mixtures(counts: np.ndarray, bins: np.ndarray | None, params: Params, k
         ids, ranks = lookup.bin_ranks(bins)
         rows = lookup.histogram_by_bin(sums, ranks, len(ids))
         histograms = {str(bin_): np.trim_zeros(row, "b") for bin_, row in zip(ids, rows, strict=True)}
+    overlap = int(circle_kernel(k).sum())
+    pooled = None
+    if bins is not None and len(ids):
+        pooled = _fit_supported(rows.sum(axis=0), params, overlap, tick)
     fits: dict[str, Mixture | None] = {}
     for done, (name, histogram) in enumerate(histograms.items()):
         tick(done, len(histograms))
-        fits[name] = _fit_one(histogram, params, tick)
-    pooled = None
-    if bins is not None and any(fit is None for fit in fits.values()):
-        pooled = _fit_one(rows.sum(axis=0), params, tick)
+        fit = _fit_supported(histogram, params, overlap, tick)
+        # what a bin calls occupied must hold more than what the field calls background
+        borrows = fit is not None and pooled is not None and fit.means[1] <= pooled.means[0]
+        fits[name] = None if borrows and _borrows(params) else fit
+    if all(fit is not None for fit in fits.values()):
+        pooled = None
     return {
         "mixtures": {name: None if fit is None else fit.to_json() for name, fit in fits.items()},
         "pooled": None if pooled is None else pooled.to_json(),
@@ -296,6 +304,18 @@ def _without_fit(shape: tuple[int, ...], bins: np.ndarray | None, statistics: Ma
     ids, ranks = lookup.bin_ranks(bins)
     missing = np.array([fits.get(str(bin_)) is None for bin_ in ids] + [True])  # rank -1, bin 0, is the last
     return missing[ranks]
+
+
+def _borrows(params: Params) -> bool:
+    return isinstance(params, ScoreParams) and getattr(params, "borrow", "off") == "auto"
+
+
+def _fit_supported(histogram: np.ndarray, params: Params, overlap: int, tick: Tick) -> Mixture | None:
+    fit = _fit_one(histogram, params, tick)
+    if fit is None or not _borrows(params):
+        return fit
+    weighting = params.em_weighting if isinstance(params, MixtureKnobs) else "none"
+    return fit if shows_two(histogram, fit, overlap, weighting) else None
 
 
 def _fit_one(histogram: np.ndarray, params: Params, tick: Tick) -> Mixture | None:

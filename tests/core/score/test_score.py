@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import signal, stats
+from scipy import ndimage, signal, stats
 
 from segapp.core.params import default_params, knobs
-from segapp.core.score import CELL_SCORE, METHODS, NUCLEI_SCORE, ScoreMaskParams, apply_score, fit_score
+from segapp.core.score import CELL_SCORE, METHODS, NUCLEI_SCORE, ScoreMaskParams, apply_score, fit_score, mask_scores
 from segapp.core.score.mixture import histogram_weights
 from segapp.core.score.model import to_vector
 from segapp.core.score.moran import moran_kernel
@@ -181,6 +181,46 @@ def test_3_small_images_and_small_bins_are_fitted():
     assert info.statistics["mixtures"]["7"] is None
     assert info.statistics["pooled"] is not None
     assert_sane(score(counts, "EM", bins=bins), counts.shape)
+
+
+def bins_of_a_patch(mean, seed=0):
+    """Tissue with cells, and a patch of noise without any as a density bin of its own."""
+    counts, _ = cells(160, 160, seed=seed, dark=0.1, bright=1.5)
+    patch = np.s_[40:100, 50:130]
+    counts[patch] = np.random.default_rng(seed + 1).poisson(mean, counts[patch].shape)
+    bins = np.ones(counts.shape, np.int32)
+    bins[patch] = 2
+    return counts, bins, bins == 2
+
+
+@pytest.mark.parametrize("method", ["EM+BP", "EM", "VI+BP"])
+@pytest.mark.parametrize("mean", [0.02, 0.1])
+def test_a_bin_of_flat_noise_has_no_occupied_pixel(method, mean):
+    counts, bins, patch = bins_of_a_patch(mean)
+    chosen = params(method)
+    info = fit_score(counts, bins, chosen)
+    assert info.statistics["mixtures"]["2"] is None and info.statistics["mixtures"]["1"] is not None
+    scores = apply_score(counts, bins, None, chosen, info)
+    mask, _ = mask_scores(scores, info, None, ScoreMaskParams())
+    inside = ndimage.binary_erosion(patch, iterations=6)  # cells beside the seam reach in
+    assert not mask[inside].any()
+    assert mask[~patch].mean() > 0.1
+
+
+@pytest.mark.parametrize("method", ["EM+BP", "EM"])
+def test_an_empty_bin_scores_0(method):
+    counts, bins, patch = bins_of_a_patch(0.0)
+    counts[70, 90] = 1  # one stray UMI does not make a cell
+    scores = score(counts, method, bins=bins)
+    inside = ndimage.binary_erosion(patch, iterations=6)
+    assert scores[inside].max() < 0.1
+    assert scores[inside].mean() < 0.01
+
+
+def test_a_field_of_flat_noise_scores_0():
+    counts = np.random.default_rng(3).poisson(0.3, (120, 130))
+    assert score(counts).max() == 0
+    assert score(counts, borrow="off").max() > 0.5
 
 
 @pytest.mark.parametrize("bad", [0.5, -1, np.nan, np.inf])

@@ -1,0 +1,83 @@
+"""Whether counts show two populations, or a mixture would only divide noise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from segapp.core.params import Params, knob
+from segapp.core.score.mixture import Weighting, histogram_weights
+from segapp.core.score.model import Mixture, posterior_table
+from segapp.core.score.nbinom import SHAPE_LIMITS, log_pmf
+
+_SIZES = np.geomspace(*SHAPE_LIMITS, 81)
+LEAST_SHARE = 0.001
+"""A component with a smaller share of the pixels is a few outliers, not a population."""
+
+
+class SupportKnobs(Params):
+    """What happens where the counts do not show two populations."""
+
+    borrow: Literal["auto", "off"] = knob(
+        "auto",
+        doc="auto: a density bin whose counts do not show two populations borrows the mixture of all bins, and a field "
+        "without two scores 0. off: every bin keeps its own mixture, even if that divides noise.",
+    )
+
+
+def shows_two(histogram: np.ndarray, fit: Mixture, overlap: int, weighting: Weighting = "none") -> bool:
+    """Return whether two negative binomials explain a histogram better than one does.
+
+    Parameters
+    ----------
+    histogram : (N,) integers
+        Number of pixels with count 0, 1, 2, ...; counts are sums over circles.
+    fit : Mixture
+        Two components fitted to it.
+    overlap : int
+        Pixels of a circle: so many neighbouring sums share their counts, and the field holds that many times fewer
+        independent ones.
+    weighting : "none" or "log"
+        How pixels were weighed in the fit.
+
+    Returns
+    -------
+    bool
+        By the Bayesian information criterion: twice the gain in log likelihood above 3 log n for the three numbers
+        more. Both components must hold pixels and decide for some count.
+
+    References
+    ----------
+    Schwarz, "Estimating the dimension of a model", Annals of Statistics 6:461-464, 1978.
+
+    Examples
+    --------
+    >>> from segapp.core.score.mixture import fit_mixture
+    >>> settings = dict(max_iter=200, precision=1e-6, weighting="none")
+    >>> rng = np.random.default_rng(0)
+    >>> flat = np.bincount(rng.poisson(3, 5000))
+    >>> shows_two(flat, fit_mixture(flat, **settings), 1)
+    False
+    >>> cells = np.bincount(np.concatenate([rng.poisson(3, 5000), rng.poisson(20, 1000)]))
+    >>> shows_two(cells, fit_mixture(cells, **settings), 1)
+    True
+    """
+    values, weights = histogram_weights(histogram, weighting)
+    n = float(np.sum(histogram)) / overlap
+    if n < 2 or len(values) < 3:
+        # too little to judge by likelihood: two counts far apart are two populations, neighbours are noise
+        return bool(len(values) > 1 and values[-1] > 4 * (values[0] + 1))
+    if min(fit.w) < LEAST_SHARE:
+        return False
+    posterior = posterior_table(fit, int(values[-1]) + 1)
+    if posterior.max() < 0.5 or posterior.min() > 0.5:
+        return False
+    logs = [
+        np.log(max(w, 1e-300)) + log_pmf(values, mu, r, z)
+        for w, mu, r, z in zip(fit.w, fit.mu, fit.r, fit.z, strict=True)
+    ]
+    two = float(weights @ np.logaddexp(*logs))
+    mean = max(float(weights @ values), 1e-9)
+    one = max(float(weights @ log_pmf(values, mean, float(r), 0.0)) for r in _SIZES)
+    return bool(2 * n * (two - one) > 3 * np.log(n))
