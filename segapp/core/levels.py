@@ -45,10 +45,10 @@ class LevelsParams(Params):
         5, odd=True, ge=1, le=99, soft=(1, 15), doc="Diameter of the blur in squares. Larger: smoother, fewer regions."
     )
     smoothness: float = knob(
-        1.5,
+        2.5,
         ge=0.0,
         le=10.0,
-        soft=(0.0, 3.0),
+        soft=(0.0, 5.0),
         doc="How strongly neighbouring squares pull each other to the same level. Higher: smoother borders.",
     )
     background: str = knob(

@@ -21,7 +21,7 @@ from segapp.core.score.mixture import MixtureKnobs, fit_mixture
 from segapp.core.score.model import Mixture, log_odds_table, posterior_table
 from segapp.core.score.moran import MoranParams, fit_moran, score_moran
 from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
-from segapp.core.score.support import SupportKnobs, shows_two
+from segapp.core.score.support import SupportKnobs, must_borrow, shows_two
 from segapp.core.score.vi import VariationalKnobs, fit_vi
 from segapp.core.types import InputError, ScoreInfo, Tick, no_tick
 
@@ -284,8 +284,7 @@ def _fit_mixtures(counts: np.ndarray, bins: np.ndarray | None, params: Params, k
     for done, (name, histogram) in enumerate(histograms.items()):
         tick(done, len(histograms))
         fit = _fit_supported(histogram, params, overlap, tick)
-        # what a bin calls occupied must hold more than what the field calls background
-        borrows = fit is not None and pooled is not None and fit.means[1] <= pooled.means[0]
+        borrows = fit is not None and pooled is not None and must_borrow(fit, pooled)
         fits[name] = None if borrows and _borrows(params) else fit
     if all(fit is not None for fit in fits.values()):
         pooled = None

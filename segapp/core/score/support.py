@@ -14,6 +14,9 @@ from segapp.core.score.nbinom import SHAPE_LIMITS, log_pmf
 _SIZES = np.geomspace(*SHAPE_LIMITS, 81)
 LEAST_SHARE = 0.001
 """A component with a smaller share of the pixels is a few outliers, not a population."""
+MOST_OVERLAP = 0.2
+"""Where more of the occupied component lies at or below the mean of the background, an empty pixel is no evidence
+against a cell, and the whole bin scores a flat middling value."""
 
 
 class SupportKnobs(Params):
@@ -81,3 +84,35 @@ def shows_two(histogram: np.ndarray, fit: Mixture, overlap: int, weighting: Weig
     mean = max(float(weights @ values), 1e-9)
     one = max(float(weights @ log_pmf(values, mean, float(r), 0.0)) for r in _SIZES)
     return bool(2 * n * (two - one) > 3 * np.log(n))
+
+
+def overlap_of(fit: Mixture) -> float:
+    """Return the share of the occupied component at or below the mean of the background.
+
+    Examples
+    --------
+    >>> round(overlap_of(Mixture((0.7, 0.3), (1.5, 4.1), (29.0, 1.3))), 2)
+    0.31
+    >>> round(overlap_of(Mixture((0.9, 0.1), (1.5, 6.9), (20.0, 8.4))), 2)
+    0.03
+    """
+    counts = np.arange(int(min(fit.means[0], 1e6)) + 1, dtype=np.float64)
+    return float(np.exp(log_pmf(counts, fit.mu[1], fit.r[1], fit.z[1])).sum())
+
+
+def must_borrow(fit: Mixture, pooled: Mixture) -> bool:
+    """Return whether the mixture of a density bin is worse than that of all bins together.
+
+    Parameters
+    ----------
+    fit, pooled : Mixture
+        Of the bin, and of all bins.
+
+    Returns
+    -------
+    bool
+        Where what the bin calls occupied holds no more than what the field calls background, or where its components
+        lie so much on each other that they tell nothing apart, and those of the field do better.
+    """
+    overlap = overlap_of(fit)
+    return fit.means[1] <= pooled.means[0] or (overlap > MOST_OVERLAP and overlap > overlap_of(pooled))

@@ -10,8 +10,9 @@ from scipy import ndimage, signal, stats
 from segapp.core.params import default_params, knobs
 from segapp.core.score import CELL_SCORE, METHODS, NUCLEI_SCORE, ScoreMaskParams, apply_score, fit_score, mask_scores
 from segapp.core.score.mixture import histogram_weights
-from segapp.core.score.model import to_vector
+from segapp.core.score.model import Mixture, to_vector
 from segapp.core.score.moran import moran_kernel
+from segapp.core.score.support import must_borrow
 from segapp.core.score.vi import fit_vi, mixture_elbo
 from segapp.core.types import InputError, ScoreInfo
 
@@ -215,6 +216,15 @@ def test_an_empty_bin_scores_0(method):
     inside = ndimage.binary_erosion(patch, iterations=6)
     assert scores[inside].max() < 0.1
     assert scores[inside].mean() < 0.01
+
+
+def test_a_bin_whose_components_lie_on_each_other_borrows():
+    apart = Mixture((0.6, 0.4), (3.2, 14.4), (2.5, 8.0))
+    assert must_borrow(Mixture((0.7, 0.3), (1.5, 4.1), (29.0, 1.3)), apart)
+    assert not must_borrow(Mixture((0.9, 0.1), (1.5, 6.9), (20.0, 8.4)), apart)
+    assert must_borrow(Mixture((0.5, 0.5), (0.3, 3.0), (20.0, 8.4)), apart)  # occupied below the field's background
+    # a field that does no better has nothing to lend
+    assert not must_borrow(Mixture((0.7, 0.3), (1.5, 4.1), (29.0, 1.3)), Mixture((0.7, 0.3), (1.5, 3.9), (29.0, 0.9)))
 
 
 def test_a_field_of_flat_noise_scores_0():
