@@ -188,7 +188,7 @@ def measure(word: str, affine_count: int, bend_count: int, seed: int) -> list[Ro
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=90210, help="seed of samples and moves")
+    parser.add_argument("--seed", type=int, default=70707, help="seed of samples and moves")
     parser.add_argument("--affines", type=int, default=50, help="affine maps a sample; tissue:512 is only bent")
     parser.add_argument("--bends", type=int, default=5, help="bends a sample")
     parser.add_argument("--samples", nargs="*", default=["tissue:1024", "mosta", "tissue:512"])

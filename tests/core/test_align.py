@@ -12,7 +12,7 @@ from segapp.core import align
 from segapp.core.align import AffineParams, Alignment, NoAlignment, TpsParams, affine, align_stain, ncc, warp
 from segapp.core.align.ncc import overlap_ncc
 from segapp.core.align.search import covered_by, features, turn_matrix
-from segapp.core.align.tps import mesh_points
+from segapp.core.align.tps import auto_mesh, mesh_points
 from segapp.core.align.transform import (
     as_matrix,
     compose,
@@ -200,6 +200,12 @@ def test_landmarks_are_obeyed_and_help(sample):
     assert np.linalg.norm(alignment.positions(at) - seen, axis=1).mean() < 1
     with pytest.raises(InputError, match="same place"):
         align_stain(image, nuclear, TpsParams(landmarks=((1, 1, 5, 5), (2, 2, 5, 5))))
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (4000, 3000), (50, 9000), (8, 8), (1, 1)])
+def test_automatic_mesh_fits_every_frame(shape):
+    mesh = auto_mesh(shape)
+    assert 4 <= len(mesh_points(shape, mesh)) <= 600 and 1 <= mesh <= min(shape)
 
 
 def test_mesh_that_does_not_fit_is_refused(sample):

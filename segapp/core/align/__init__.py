@@ -12,7 +12,7 @@ from segapp.core.align import transform as _transform
 from segapp.core.align.affine import GAIN, align_affine
 from segapp.core.align.ncc import ncc, overlap_ncc
 from segapp.core.align.progress import Progress
-from segapp.core.align.tps import align_tps, folds, landmark_affine
+from segapp.core.align.tps import align_tps, auto_mesh, folds, landmark_affine
 from segapp.core.align.transform import Alignment, as_matrix, matrix_to_theta, theta_to_matrix, warp
 from segapp.core.checks import check_counts, check_image
 from segapp.core.convolve import gauss_blur
@@ -71,8 +71,8 @@ class TpsParams(AffineParams):
         ge=16,
         le=100000,
         soft=(50, 2000),
-        doc="Distance of the control points. Smaller: follows finer bends, needs more RNA. auto is a sixth of the "
-        "shorter side.",
+        doc="Distance of the control points. Smaller: follows finer bends, needs more RNA. auto is 160 px, or what "
+        "makes 6 to 12 of them along the shorter side.",
     )
     landmarks: tuple[tuple[float, float, float, float], ...] = knob(
         (),
@@ -194,7 +194,7 @@ def _align(
     result = replace(_affine(_transform.rescale(matrix, block), shape), orientation=orientation, note=note)
     if not isinstance(params, TpsParams):
         return result
-    meshsize = max(min(shape) / 6, 1.0) if params.meshsize == "auto" else float(params.meshsize)
+    meshsize = auto_mesh(shape) if params.meshsize == "auto" else float(params.meshsize)
     points = align_tps(
         small_fixed,
         small_moving,

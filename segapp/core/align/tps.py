@@ -35,6 +35,8 @@ COVERED = 0.7
 """Share of a window that the stain must cover."""
 GAP = 60
 """A part of the stain that is exactly 0 over more px than this is not there."""
+MESH = 160.0
+"""Distance of control points in px where the frame does not call for another: ten nuclei across."""
 BEND = 8.0
 """Standard deviation in px of the bends that are expected, so that control points fade to the affine map where no
 nuclei tell; neighbours of the mesh are expected to move alike."""
@@ -60,6 +62,23 @@ class Prior:
 
     mean: np.ndarray
     stiffness: np.ndarray
+
+
+def auto_mesh(shape: tuple[int, int]) -> float:
+    """Return the distance of control points in px that suits a frame.
+
+    It is `MESH`, or what makes 6 to 12 of them along the shorter side; more in a long strip.
+
+    Examples
+    --------
+    >>> auto_mesh((480, 900)), auto_mesh((1200, 1200)), auto_mesh((3000, 4800))
+    (80.0, 160.0, 250.0)
+    """
+    side = min(shape)
+    mesh = max(float(np.clip(MESH, side / 12, side / 6)), 1.0)
+    while np.prod(_counts(shape, mesh)) > 600 and mesh < side:  # a long strip
+        mesh = min(1.5 * mesh, float(side))
+    return mesh
 
 
 def mesh_points(shape: tuple[int, int], meshsize: float) -> np.ndarray:
@@ -93,7 +112,7 @@ def mesh_points(shape: tuple[int, int], meshsize: float) -> np.ndarray:
             f"meshsize={meshsize:g} px is larger than the shorter side of the image ({min(shape)} px); "
             "lower it, or set align.mode=affine"
         )
-    n_y, n_x = int(np.ceil(height / meshsize)) + 1, int(np.ceil(width / meshsize)) + 1
+    n_y, n_x = _counts(shape, meshsize)
     if n_y * n_x > 1600:
         least = int(np.ceil(np.sqrt(height * width / 1400)))
         raise InputError(
@@ -208,6 +227,11 @@ def align_tps(
     if n_epochs and free:
         offsets[:free] = _polish(pair, affine, points, offsets, prior, n_epochs, polish)
     return _bent(affine, points, offsets).points
+
+
+def _counts(shape: tuple[int, int], meshsize: float) -> tuple[int, int]:
+    height, width = shape
+    return int(np.ceil(height / meshsize)) + 1, int(np.ceil(width / meshsize)) + 1
 
 
 def folds(alignment: Alignment) -> bool:
