@@ -12,6 +12,9 @@ from segapp.core.types import InputError
 # Up to this diameter OpenCV filters directly, which is exact in float32 below 2**24; above it uses a Fourier
 # transform, which is not.
 _LARGEST_DIRECT = 9
+_CHORDS_WIN_FROM = 9
+"""Diameter from which running sums are faster than a look at every pixel of the circle."""
+
 _EXACT_FLOAT32 = 2**24
 _UINT32_MAX = 2**32 - 1
 
@@ -130,7 +133,13 @@ def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarra
     kernel = circle_kernel(k)
     total = circle_sum(counts, k).astype(np.float32)
     if k > 1:
-        _sum_at_seams(total, counts, bins, _seam_pixels(bins, kernel), *_offsets(kernel))
+        seams = _seam_pixels(bins, k)
+        if k < _CHORDS_WIN_FROM:
+            _sum_at_seams(total, counts, bins, seams, *_offsets(kernel))
+        else:
+            here = bins.ravel()[seams]
+            seams = seams[np.argsort(here, kind="stable")]
+            _chords_at_seams(total, _mirrored(counts, k), _mirrored(bins, k), seams, _half_chords(k), int(kernel.sum()))
     total[bins == 0] = 0
     return total
 
@@ -205,7 +214,7 @@ def gauss_blur_by_bin(image: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray
     if k > 1:
         line = cv2.getGaussianKernel(k, 0)
         weights = line @ line.T
-        seams = _seam_pixels(bins, np.ones((k, k), np.uint8))
+        seams = _seam_pixels(bins, k)
         _blur_at_seams(blurred, image.astype(np.float32), bins, seams, weights)
     blurred[bins == 0] = 0
     return blurred
@@ -218,6 +227,7 @@ def warm() -> None:
     bins[:, 5:] = 2
     circle_sum(counts, 11)
     circle_sum_by_bin(counts, bins, 3)
+    circle_sum_by_bin(counts, bins, _CHORDS_WIN_FROM)
     gauss_blur_by_bin(counts, bins, 3)
 
 
@@ -236,13 +246,15 @@ def _offsets(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows - kernel.shape[0] // 2, columns - kernel.shape[1] // 2
 
 
-def _seam_pixels(bins: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Return flat indices of the pixels in a bin whose kernel reaches into another bin or background."""
+def _seam_pixels(bins: np.ndarray, k: int) -> np.ndarray:
+    """Return flat indices of the pixels in a bin whose k x k square reaches into another bin or background."""
     ranks = bins
     if bins.max() >= _EXACT_FLOAT32:
         ranks = np.unique(bins, return_inverse=True)[1].reshape(bins.shape)
     levels = ranks.astype(np.float32)
+    # a square, though kernels are round: OpenCV takes it line by line, and a pixel too many changes no sum.
     # a mirrored border shows only pixels that the kernel holds already: the border needs no care here
+    kernel = np.ones((k, k), np.uint8)
     mixed = cv2.erode(levels, kernel) != cv2.dilate(levels, kernel)
     return np.flatnonzero(mixed & (bins != 0))
 
@@ -298,6 +310,45 @@ def _sum_at_seams(
                 amount += np.int64(counts[v, u])
                 n += 1
         total[y, x] = amount * dy.size / n
+
+
+@njit(cache=True, nogil=True)
+def _chords_at_seams(
+    total: np.ndarray, padded: np.ndarray, padded_bins: np.ndarray, seams: np.ndarray, half: np.ndarray, area: int
+) -> None:
+    """Do what `_sum_at_seams` does, by running sums of one bin after the other; `seams` are sorted by bin."""
+    k, width = half.size, total.shape[1]
+    amounts = np.zeros((padded.shape[0], padded.shape[1] + 1), np.int64)
+    numbers = np.zeros((padded.shape[0], padded.shape[1] + 1), np.int32)
+    first = 0
+    while first < seams.size:
+        here = padded_bins[seams[first] // width + k // 2, seams[first] % width + k // 2]
+        last = first
+        top, bottom, left_most, right_most = total.shape[0], 0, width, 0
+        while last < seams.size:
+            y, x = seams[last] // width, seams[last] % width
+            if padded_bins[y + k // 2, x + k // 2] != here:
+                break
+            top, bottom = min(top, y), max(bottom, y)
+            left_most, right_most = min(left_most, x), max(right_most, x)
+            last += 1
+        for y in range(top, bottom + k):
+            amount, number = np.int64(0), np.int32(0)
+            amounts[y, left_most], numbers[y, left_most] = 0, 0
+            for x in range(left_most, right_most + k):
+                if padded_bins[y, x] == here:
+                    amount += np.int64(padded[y, x])
+                    number += np.int32(1)
+                amounts[y, x + 1], numbers[y, x + 1] = amount, number
+        for i in range(first, last):
+            y, x = seams[i] // width, seams[i] % width
+            amount, n = np.int64(0), 0
+            for j in range(k):
+                right, left = x + k // 2 + half[j] + 1, x + k // 2 - half[j]
+                amount += amounts[y + j, right] - amounts[y + j, left]
+                n += numbers[y + j, right] - numbers[y + j, left]
+            total[y, x] = amount * area / n
+        first = last
 
 
 @njit(cache=True, nogil=True)

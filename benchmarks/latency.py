@@ -1,0 +1,103 @@
+"""Keydown on a slider of the app to the first frame whose pixels differ, in a real browser against Voila.
+
+The sample is `tissue` at 1024 x 1024 px. Every press goes to a value that has not been computed before, so nothing comes
+from the store: the sliders of one stage are gone through in one direction, for each of several values of another
+parameter that enters its key. A press on the opacity of nothing, which computes nothing, is measured by going back and
+forth between two values that are in the store: what is left is transport and painting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from tests.ui.page import PIXELS, SCORE, visit
+
+from segapp.app.server import free_port, start
+
+ARM = f"""([panel, patience]) => {{
+  const pixels = {PIXELS};
+  const before = pixels(panel);
+  window.changed = new Promise(resolve => {{
+    document.addEventListener("keydown", () => {{
+      const began = performance.now();
+      const look = () => {{
+        const waited = performance.now() - began;
+        if (pixels(panel) !== before) resolve(performance.now() - began);
+        else if (waited > patience) resolve(null);
+        else requestAnimationFrame(look);
+      }};
+      requestAnimationFrame(look);
+    }}, {{ capture: true, once: true }});
+  }});
+}}"""
+
+
+def press(seen, key):
+    """Press a key and return the milliseconds to the first changed frame of the score panel."""
+    seen.page.evaluate(ARM, [SCORE, 10_000])
+    seen.page.keyboard.press(key)
+    waited = seen.page.evaluate("() => window.changed")
+    seen.until_idle()
+    seen.page.wait_for_timeout(400)
+    return waited
+
+
+def describe(times):
+    """Return the figures of one series of presses."""
+    found = sorted(t for t in times if t is not None)
+    return {
+        "presses": len(times),
+        "lost": len(times) - len(found),
+        "median_ms": round(statistics.median(found), 1),
+        "p95_ms": round(found[min(len(found) - 1, int(0.95 * len(found)))], 1),
+        "all_ms": [round(t, 1) for t in found],
+    }
+
+
+def measure(seen):
+    """Return computed and stored presses on the k slider of the cell score."""
+    computed, stored = [], []
+    seen.press_on_slider("cell_score", "k", "Home")
+    seen.until_idle()
+    seen.page.wait_for_timeout(1500)
+    for _ in range(20):
+        computed.append(press(seen, "ArrowRight"))
+        if computed[-1] is None:
+            break
+    for i in range(20):
+        stored.append(press(seen, "ArrowLeft" if i % 2 == 0 else "ArrowRight"))
+    return {"new k": describe(computed), "k that is in the store": describe(stored)}
+
+
+def main():
+    """Serve the sample, measure, print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/latency.json"))
+    parser.add_argument("--shot", type=Path, help="where to keep a screenshot of the page")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    served = start(sample="tissue", port=free_port())
+    try:
+        with visit(1440, 900) as seen:
+            seen.page.goto(served.address)
+            seen.page.wait_for_selector(".sg-canvas[data-frames]")
+            first = time.perf_counter() - began
+            seen.until_ready()
+            ready = time.perf_counter() - began
+            if options.shot is not None:
+                seen.page.wait_for_timeout(1500)
+                seen.page.screenshot(path=options.shot)
+            figures = {"first_frame_s": round(first, 2), "all_stages_s": round(ready, 2), **measure(seen)}
+    finally:
+        served.stop()
+    print(json.dumps(figures, indent=2))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
