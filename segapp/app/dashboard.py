@@ -36,8 +36,9 @@ log = logging.getLogger(__name__)
 OPENED = ("cell_score",)
 """Stages whose card is open from the start."""
 
-REFRESH_S = 0.12
-"""Pause between two updates of the cards: a page takes about ten messages a second."""
+REFRESH_S = 0.25
+"""Pause before the cards are brought up to date. Work that is done by then shows its result and no states in between:
+every message to the page would take time from the work itself."""
 
 
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,6 +88,7 @@ class App:
         later = self._loop.call_later if self._threaded and self._loop is not None else None
         self._later = later
         self._refresh_waits = False
+        self._working: tuple[str, float] | None = None
         self._began = time.perf_counter()
         self._exporting = False
 
@@ -260,14 +262,20 @@ class App:
 
     @guarded
     def _started(self, stage: str) -> None:
-        self.header.cancel.disabled = False
-        self.status.work(f"{self.session.pipeline[stage].title} …", 0.0)
+        self._working = (stage, 0.0)
+        if self._later is None or time.perf_counter() - self._began > REFRESH_S:
+            self._tell_work()
         self._refresh_soon()
+
+    def _tell_work(self) -> None:
+        if self._working is not None:
+            stage, share = self._working
+            self.header.cancel.disabled = False
+            self.status.work(f"{self.session.pipeline[stage].title} …", share)
 
     @guarded
     def _progress(self, stage: str, done: int, total: int) -> None:
-        if total and self._later is not None:
-            self.status.work(f"{self.session.pipeline[stage].title} …", done / total)
+        self._working = (stage, done / total if total else 0.0)
 
     @guarded
     def _failed(self, stage: str, sentence: str) -> None:
@@ -279,9 +287,10 @@ class App:
 
     @guarded
     def _idle(self) -> None:
+        self._working = None
         self.header.cancel.disabled = True
         self.status.work("")
-        self.refresh()
+        self._refresh_soon()
 
     @guarded
     def _result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
@@ -324,7 +333,10 @@ class App:
     @guarded
     def _refresh_now(self) -> None:
         self._refresh_waits = False
+        self._tell_work()
         self.refresh()
+        if self._working is not None:
+            self._refresh_soon()
 
     def refresh(self) -> None:
         """Bring cards, choosers and captions up to date."""

@@ -291,7 +291,7 @@ def count_labels(labels: np.ndarray) -> int:
     >>> count_labels(np.array([[0, 3], [3, 9]]))
     2
     """
-    return int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
+    return int(np.count_nonzero(label_areas(labels)))
 
 
 def summary(labels: np.ndarray) -> dict[str, float | int | None]:
@@ -320,9 +320,18 @@ def label_areas(labels: np.ndarray) -> np.ndarray:
     >>> label_areas(np.array([[0, 1], [1, 3]]))
     array([0, 2, 0, 1])
     """
-    areas = np.bincount(labels.ravel())
+    # counted without holding up the thread that keeps the page alive, as numpy's bincount would
+    areas = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+    _count(labels.ravel(), areas)
     areas[0] = 0
     return areas
+
+
+@njit(cache=True, nogil=True)
+def _count(labels: np.ndarray, areas: np.ndarray) -> None:  # pragma: no cover - compiled
+    """Add the pixels of every label."""
+    for i in range(labels.size):
+        areas[labels[i]] += 1
 
 
 @njit(cache=True, nogil=True)

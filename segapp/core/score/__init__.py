@@ -16,6 +16,7 @@ from segapp.core.convolve import circle_kernel, circle_sum, circle_sum_by_bin, g
 from segapp.core.params import Params, Variants, knob
 from segapp.core.score import lookup, mixture, propagation
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
+from segapp.core.score.kept import keep_last
 from segapp.core.score.mask import ScoreMaskParams, mask_scores
 from segapp.core.score.mixture import MixtureKnobs, fit_mixture
 from segapp.core.score.model import Mixture, log_odds_table, posterior_table
@@ -261,6 +262,7 @@ def _check_params(params: Params) -> None:
         )
 
 
+@keep_last
 def _sums(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarray:
     if bins is None:
         return circle_sum(counts, k)

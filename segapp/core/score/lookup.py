@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from segapp.core.score.kept import keep_last
+
 LARGEST_COUNT = 2**20 - 1
 """Counts above are taken as this one; a score has long settled there, and tables stay small."""
 
 
+@keep_last
 def bin_ranks(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the bin ids that occur, 0 left out, and the rank of every pixel's bin among them.
 
