@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +40,11 @@ OPENED = ("cell_score",)
 REFRESH_S = 0.25
 """Pause before the cards are brought up to date. Work that is done by then shows its result and no states in between:
 every message to the page would take time from the work itself."""
+
+
+SWITCH_S = 0.0005
+"""Longest time for which one thread keeps the interpreter from another. The worker asks for it after every compiled
+call; with Python's own 5 ms it would wait for the page's messages longer than it computes."""
 
 
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,6 +93,8 @@ class App:
         self._threaded = self._loop is not None and session.runner.mode == "thread"
         later = self._loop.call_later if self._threaded and self._loop is not None else None
         self._later = later
+        if self._threaded:
+            sys.setswitchinterval(SWITCH_S)
         self._refresh_waits = False
         self._working: tuple[str, float] | None = None
         self._began = time.perf_counter()

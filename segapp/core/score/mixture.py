@@ -193,6 +193,10 @@ def polish(
     return from_vector(x, -float(level))
 
 
+SETTLED = 1e-4
+"""Gain of the mean log likelihood at which EM hands over to Newton: ten times more or less ends in the same optimum."""
+
+
 def fit_mixture(
     histogram: np.ndarray,
     *,
@@ -244,7 +248,7 @@ def fit_mixture(
     fits = []
     for done, start in enumerate(starts):
         tick(done, len(starts))
-        climbed, _ = run_em(values, weights, start, max_iter=max_iter, precision=precision, settle=1e-5)
+        climbed, _ = run_em(values, weights, start, max_iter=max_iter, precision=precision, settle=SETTLED)
         fits.append(polish(values, weights, climbed, zero_inflated=False))
     return max(fits, key=lambda fit: fit.log_likelihood).ordered()
 
