@@ -1,9 +1,8 @@
 """Keydown on a slider of the app to the first frame whose pixels differ, in a real browser against Voila.
 
-The sample is `tissue` at 1024 x 1024 px. Every press goes to a value that has not been computed before, so nothing comes
-from the store: the sliders of one stage are gone through in one direction, for each of several values of another
-parameter that enters its key. A press on the opacity of nothing, which computes nothing, is measured by going back and
-forth between two values that are in the store: what is left is transport and painting.
+The sample is `tissue` at 1024 x 1024 px with the preset stain+rna, the slider the k of the cell score (EM+BP within
+density levels). It is pressed from its smallest value to its largest, so that nothing comes from the store, and then
+back and forth between two values that do: what is left there is transport and painting.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ import statistics
 import time
 from pathlib import Path
 
-from tests.ui.page import SCORE, visit
-
 from segapp.app.server import free_port, start
+from tests.ui.page import SCORE, visit
 
 # a look at every pixel of the panel at every frame would itself slow the page down: the middle of it is enough
 ARM = """([panel, patience]) => {
