@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from segapp.core import align, density, edits, engines, frame, rna, score
 from segapp.core import stain as stain_core
 from segapp.core.label import cells, nuclei_rna, select, watershed
 from segapp.core.types import Grid, ScoreInfo, StainFile, Tick, Transcripts, Unavailable
+
+WIDE_UM = 1.0
+"""Side of a pixel, in micrometres, above which it may hold several cells."""
 
 
 def place_stain(
@@ -25,6 +29,11 @@ def count_rna(
 ) -> tuple[np.ndarray | None, np.ndarray, str, Grid]:
     """Transcripts -> nuclear counts, total counts, where the nuclear ones come from, the frame with its pixel size."""
     grid = dataclasses.replace(extent, um_per_px=rna.pixel_size(transcripts, params))
+    if grid.um_per_px > WIDE_UM:
+        _note(
+            f"A pixel is {grid.um_per_px:g} um wide and may hold several cells: RNA alone tells cells apart only where "
+            "pixels are far smaller than a cell; use a stain, or a finer binning."
+        )
     return (*rna.rna_layers(transcripts, grid, params), grid)
 
 
@@ -141,6 +150,11 @@ def label_cells(
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Nuclei and masks -> cells; a cell keeps the id of its nucleus."""
     region = cells.join_regions(cell_mask, cytoplasm_mask)
+    if selected_nuclei is None and cell_mask is not None:
+        _note(
+            "Total RNA shows where cells are, rarely where one ends: touching cells merge. Nuclei from a stain or from "
+            "nuclear RNA tell them apart."
+        )
     made = cells.label_cells(selected_nuclei, region, total, params, tick)
     return made.labels, dict(made.unassigned)
 
@@ -157,6 +171,11 @@ def apply_limits(
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Keep cells within the area limits; the others become ghosts, their nuclei are dropped with them."""
     return edits.keep_within_limits(edited_nuclei, edited_cells, params)
+
+
+def _note(text: str) -> None:
+    """Say something of the data that the user should know; it becomes a note of the stage's status."""
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _certain(nuclei: np.ndarray | None) -> np.ndarray | None:

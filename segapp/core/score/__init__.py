@@ -281,11 +281,11 @@ def _fit_mixtures(counts: np.ndarray, bins: np.ndarray | None, params: Params, k
     overlap = int(circle_kernel(k).sum())
     pooled = None
     if bins is not None and len(ids):
-        pooled = _fit_supported(rows.sum(axis=0), params, overlap, tick)
+        pooled = _fit_supported(rows.sum(axis=0), params, overlap, tick, whole=True)
     fits: dict[str, Mixture | None] = {}
     for done, (name, histogram) in enumerate(histograms.items()):
         tick(done, len(histograms))
-        fit = _fit_supported(histogram, params, overlap, tick)
+        fit = _fit_supported(histogram, params, overlap, tick, whole=bins is None)
         borrows = fit is not None and pooled is not None and must_borrow(fit, pooled)
         fits[name] = None if borrows and _borrows(params) else fit
     if all(fit is not None for fit in fits.values()):
@@ -311,12 +311,12 @@ def _borrows(params: Params) -> bool:
     return isinstance(params, ScoreParams) and getattr(params, "borrow", "off") == "auto"
 
 
-def _fit_supported(histogram: np.ndarray, params: Params, overlap: int, tick: Tick) -> Mixture | None:
+def _fit_supported(histogram: np.ndarray, params: Params, overlap: int, tick: Tick, *, whole: bool) -> Mixture | None:
     fit = _fit_one(histogram, params, tick)
     if fit is None or not _borrows(params):
         return fit
     weighting = params.em_weighting if isinstance(params, MixtureKnobs) else "none"
-    return fit if shows_two(histogram, fit, overlap, weighting) else None
+    return fit if shows_two(histogram, fit, overlap, weighting, whole=whole) else None
 
 
 def _fit_one(histogram: np.ndarray, params: Params, tick: Tick) -> Mixture | None:

@@ -29,8 +29,10 @@ class SupportKnobs(Params):
     )
 
 
-def shows_two(histogram: np.ndarray, fit: Mixture, overlap: int, weighting: Weighting = "none") -> bool:
-    """Return whether two negative binomials explain a histogram better than one does.
+def shows_two(
+    histogram: np.ndarray, fit: Mixture, overlap: int, weighting: Weighting = "none", *, whole: bool = False
+) -> bool:
+    """Return whether two negative binomials explain a histogram better than one population does.
 
     Parameters
     ----------
@@ -43,6 +45,10 @@ def shows_two(histogram: np.ndarray, fit: Mixture, overlap: int, weighting: Weig
         independent ones.
     weighting : "none" or "log"
         How pixels were weighed in the fit.
+    whole : bool
+        The histogram is that of the whole field. One population is then a Poisson distribution, flat noise: where
+        counts are sparse or the section small, a single negative binomial passes for cells on a background, and a
+        section with cells would be taken for noise. A bin is held against one negative binomial, for it can borrow.
 
     Returns
     -------
@@ -82,7 +88,8 @@ def shows_two(histogram: np.ndarray, fit: Mixture, overlap: int, weighting: Weig
     ]
     two = float(weights @ np.logaddexp(*logs))
     mean = max(float(weights @ values), 1e-9)
-    one = max(float(weights @ log_pmf(values, mean, float(r), 0.0)) for r in _SIZES)
+    sizes = _SIZES[-1:] if whole else _SIZES
+    one = max(float(weights @ log_pmf(values, mean, float(r), 0.0)) for r in sizes)
     return bool(2 * n * (two - one) > 3 * np.log(n))
 
 

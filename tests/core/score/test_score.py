@@ -374,3 +374,15 @@ def test_every_parameter_is_complete_and_the_method_comes_first(declared):
 
 def test_methods_are_found_in_any_case():
     assert METHODS.option("em+bp") is METHODS.option("EM+BP")
+
+
+def test_the_sparse_counts_of_a_small_section_are_not_taken_for_noise():
+    from segapp.core.rna import rasterize
+    from segapp.core.synthetic import tissue
+    from segapp.core.types import Grid
+
+    section = tissue(256, 1)
+    counts = rasterize(section.transcripts, Grid(0, 0, 256, 256), "unspliced")
+    params = METHODS.option("EM+BP")()
+    scores = apply_score(counts, None, None, params, fit_score(counts, None, params))
+    assert scores[section.nuclei > 0].mean() > 2 * scores[section.cells == 0].mean() > 0
