@@ -67,6 +67,8 @@ PRESETS: dict[str, Preset] = {
             {
                 "align": {"mode": "affine"},
                 "nuclei": {"source": "watershed"},
+                # five classes put the lowest cut below faint cytoplasm; how far a cell grows is bounded all the same
+                "cytoplasm": {"otsu_classes": 5},
                 "cells": {"method": "expand", "region": "stain", "max_area": MAX_CELL},
             },
         ),
