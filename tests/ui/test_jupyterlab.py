@@ -66,13 +66,21 @@ def lab(section, out, tmp_path):
     server.stop(process)
 
 
+def run_all(page):
+    """Run every cell; return whether they run. JupyterLab drops what is asked before its kernel is connected."""
+    page.locator(".lm-MenuBar-item", has_text="Run").first.click()
+    page.locator("[data-command='runmenu:run-all']").click()
+    page.wait_for_timeout(1500)
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+    return any(mark in prompt for prompt in prompts for mark in ("*", "1"))
+
+
 def test_jupyterlab_cell_from_slider_to_export(lab, out):
     with visit(1440, 1000) as seen:
         seen.page.goto(lab)
         seen.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
         seen.until("a kernel", lambda: seen.page.locator("[data-status='idle']").count() > 0)
-        seen.page.locator(".lm-MenuBar-item", has_text="Run").first.click()
-        seen.page.locator("[data-command='runmenu:run-all']").click()
+        seen.until("the cells to run", lambda: run_all(seen.page))
         seen.page.locator(".sg-canvas[data-frames]").wait_for()
         seen.page.locator(".segapp").scroll_into_view_if_needed()
         check_everything(seen, out)

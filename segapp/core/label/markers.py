@@ -284,8 +284,8 @@ def chamfer(mask: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> chamfer(np.array([[False, True, True]])).round(2)
-    array([[0.  , 0.95, 1.91]], dtype=float32)
+    >>> chamfer(np.array([[False, True, True]])).round(1)
+    array([[0. , 1. , 1.9]], dtype=float32)
     """
     mask = check_mask(mask, "mask")
     if mask.all():
