@@ -42,7 +42,8 @@ def keep_last(function: Callable[..., Any]) -> Callable[..., Any]:
         arrays = [item for item in arguments if isinstance(item, np.ndarray)]
         if any(array.flags.writeable for array in arrays):
             return function(*arguments)
-        others = tuple(None if isinstance(item, np.ndarray) else item for item in arguments)
+        # an ellipsis holds the place of an array, since None is an argument like any other
+        others = tuple(... if isinstance(item, np.ndarray) else item for item in arguments)
         with lock:
             if (
                 last
