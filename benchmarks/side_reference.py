@@ -121,7 +121,8 @@ def variational(inputs: Any) -> Call:
 
 def nuclei_mask(inputs: Any) -> Call:
     stain = inputs["stain"]
-    return lambda: {"mask": icell._mask_nuclei_from_stain(stain)}
+    # the public function hands its offset on with the sign turned round
+    return lambda: {"mask": icell._mask_nuclei_from_stain(stain, offset=-5)}
 
 
 def cytoplasm(inputs: Any) -> Call:
