@@ -20,7 +20,7 @@ import numpy as np
 from segapp.core import display
 from segapp.core.types import InputError, SegappError
 from segapp.io.samples import SAMPLES
-from segapp.pipeline.presets import PRESETS, default_preset
+from segapp.pipeline.presets import PRESETS
 from segapp.pipeline.session import Session
 from segapp.views import theme
 from segapp.views.canvas import Canvas, View
@@ -226,7 +226,7 @@ class App:
     def _take(self, transcripts: Any, stain: Any, title: str) -> None:
         preset = PRESETS.get(self.session.preset)
         if stain is None and preset is not None and preset.needs_stain:
-            self.session.use_preset(default_preset(False, "unspliced" in transcripts.counts))
+            self.session.preset = ""  # loading chooses the one that suits the inputs, as it does everywhere
         self.session.load(transcripts, stain, name=title)
 
     @guarded

@@ -166,3 +166,14 @@ def test_without_a_stain(sample, sent):
     app.session.load(sample.transcripts, name="RNA alone")
     assert app.status.n_cells > 0
     assert app.canvas.captions["stain"]["note"] == "No stain is loaded."
+
+
+def test_opening_rna_alone_after_a_stain_takes_the_preset_that_the_command_line_takes(app, session):
+    from segapp.io.samples import load_sample
+    from segapp.pipeline.job import run
+
+    assert session.preset == "stain+rna"
+    alone = load_sample("stereoseq")
+    app._take(alone.transcripts, None, alone.title)
+    assert session.preset == run(alone.transcripts).summary["preset"] == "rna-two-pass"
+    assert app.banner.text == ""
