@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segapp.core.types import InputError, StainFile, Tick, Transcripts, no_tick
+from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts, no_tick
 from segapp.io.atomic import atomic_dir, check_out_dir
 from segapp.pipeline.presets import PRESETS
 from segapp.pipeline.recipe import Recipe, parse_assignments
@@ -43,6 +44,8 @@ class Result:
         n_cells, n_umis, umis_assigned, seconds per stage, peak memory, what the stages had to say.
     out : Path or None
         The folder that was written.
+    transcripts : Transcripts or None
+        The UMI records that were counted.
     """
 
     session: Session
@@ -51,6 +54,17 @@ class Result:
     nuclei: np.ndarray | None
     summary: dict[str, Any] = field(default_factory=dict)
     out: Path | None = None
+    transcripts: Transcripts | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """Where the labels sit in input coordinates."""
+        return Grid(**self.table.uns["segapp"]["frame"])
+
+    @property
+    def recipe(self) -> str:
+        """JSON text that repeats the result."""
+        return str(self.table.uns["segapp"]["recipe"])
 
     def __repr__(self) -> str:
         return "Result({n_cells:,} cells, {umis_assigned:,} of {n_umis:,} UMIs assigned)".format(**self.summary)
@@ -121,12 +135,38 @@ def run(
     if not chosen:
         # the preset follows from the inputs, and the changes go over it
         session.set_many(_patches(session, set))
+    result = result_of(session, tick)
+    result.summary["seconds_total"] = round(time.perf_counter() - began, 3)
+    return result if out is None else _write(result, Path(out))
+
+
+def result_of(session: Session, tick: Tick = no_tick) -> Result:
+    """Return the result of a session under its parameters of now; what is not there yet is computed.
+
+    Parameters
+    ----------
+    session : Session
+        With transcripts loaded.
+    tick : Tick
+        Called often; raises `Cancelled` to stop.
+
+    Returns
+    -------
+    Result
+        What every exporter of `segapp.io.export.EXPORTERS` writes.
+
+    Raises
+    ------
+    Unavailable
+        When the choices need what is not there, such as a stain.
+    """
+    began = time.perf_counter()
     table = result_table(session, tick)
     labels, nuclei = session.get("cells"), session.get("nuclei")
     if session.params["cells"].to_json().get("method") == "nuclei":
         nuclei = None
-    result = Result(session, table, labels, nuclei, _summary(session, table, began))
-    return result if out is None else _write(result, Path(out))
+    summary = _summary(session, table, began)
+    return Result(session, table, labels, nuclei, summary, transcripts=session.inputs["transcripts"])
 
 
 def _choose(session: Session, preset: str | None, recipe: Any, changes: Any) -> None:
@@ -216,4 +256,4 @@ def _write(result: Result, out: Path) -> Result:
             write_labels(folder / "nuclei.tif", result.nuclei)
         (folder / "recipe.json").write_text(result.session.recipe().text(), encoding="utf-8")
         write_h5ad(result.table, folder / "cells.h5ad")
-    return Result(result.session, result.table, result.labels, result.nuclei, result.summary, out)
+    return dataclasses.replace(result, out=out)

@@ -1,0 +1,140 @@
+"""Every format that a result can be written in: one row of `EXPORTERS` each, which the app and the CLI offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from segapp.core.types import Grid, InputError, Transcripts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+class Result(Protocol):
+    """What an exporter may use; `segapp.Result` is one."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(H, W) int32 cells, 0 = background."""
+
+    @property
+    def nuclei(self) -> np.ndarray | None:
+        """(H, W) int32 nuclei under the ids of their cells; None where there are no nuclei beside the labels."""
+
+    @property
+    def table(self) -> AnnData:
+        """Cells x genes, as `segapp.io.table.to_anndata` makes it."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where the labels sit in input coordinates."""
+
+    @property
+    def transcripts(self) -> Transcripts | None:
+        """UMI records; None where only the results are at hand."""
+
+    @property
+    def recipe(self) -> str:
+        """JSON text that repeats the result."""
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One format.
+
+    Parameters
+    ----------
+    name : str
+        Word for the command line and for recipes of scripts.
+    title : str
+        Entry in a menu.
+    suffix : str
+        How names of such files end, with the dot.
+    doc : str
+        What is in the file and what opens it, in one or two sentences.
+    write : function
+        Takes the result and the path; the file appears whole or not at all.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    doc: str
+    write: Callable[[Any, Path], None]
+
+
+def _write_h5ad(result: Result, path: Path) -> None:
+    from segapp.io.table import write_h5ad
+
+    write_h5ad(result.table, path)
+
+
+def _write_tif(result: Result, path: Path) -> None:
+    from segapp.io.masks import write_labels
+
+    write_labels(path, result.labels)
+
+
+EXPORTERS: dict[str, Exporter] = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter(
+            "h5ad",
+            "AnnData (cells x genes)",
+            ".h5ad",
+            "Counts, place and shape of every cell, with the pictures behind them; scanpy and squidpy open it.",
+            _write_h5ad,
+        ),
+        Exporter(
+            "tif",
+            "Labels (32-bit TIFF)",
+            ".tif",
+            "One number a cell, 0 for background, in the pixels of the stain; "
+            "Space Ranger, SAW, Xenium Ranger, napari and Fiji open it.",
+            _write_tif,
+        ),
+    )
+}
+"""Exporters by name, in the order of a menu."""
+
+
+def find_exporters(names: str | Iterable[str]) -> tuple[Exporter, ...]:
+    """Return exporters by name.
+
+    Parameters
+    ----------
+    names : str or iterable of str
+        Names, or one text of names between commas.
+
+    Returns
+    -------
+    tuple of Exporter
+        In the order given, each once.
+
+    Raises
+    ------
+    InputError
+        When there is none of a name; the sentence lists those that exist.
+
+    Examples
+    --------
+    >>> [exporter.suffix for exporter in find_exporters("tif, h5ad")]
+    ['.tif', '.h5ad']
+    >>> find_exporters("doc")
+    Traceback (most recent call last):
+    segapp.core.types.InputError: there is no format doc; choose among h5ad, tif...
+    """
+    listed = names.split(",") if isinstance(names, str) else list(names)
+    found = {}
+    for name in (text.strip().lower().removeprefix(".") for text in listed):
+        if not name:
+            continue
+        if name not in EXPORTERS:
+            raise InputError(f"there is no format {name}; choose among {', '.join(EXPORTERS)}")
+        found[name] = EXPORTERS[name]
+    return tuple(found.values())
