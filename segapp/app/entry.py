@@ -48,4 +48,4 @@ def open_from_environment(app: Any) -> None:
     if gem:
         app.open_files(gem, os.environ.get("SEGAPP_STAIN") or None)
     else:
-        app.header.samples.value = os.environ.get("SEGAPP_SAMPLE") or "tissue"
+        app.open_sample(os.environ.get("SEGAPP_SAMPLE") or "tissue")

@@ -1,17 +1,15 @@
 """The linked views: figures composed by HoloViews, shown and patched by one small widget.
 
-This module is the only one that knows Bokeh. HoloViews composes the four panels once. The page then holds the Bokeh
-document alone: a view change sends what is visible to the kernel, and the kernel answers with all layers in ONE binary
-message. The page sets the sources itself, so nothing is compared, rendered again or echoed. BokehJS travels with the
-widget; no network and no extension of the notebook is needed.
+The page holds the Bokeh document alone: a view change sends what is visible to the kernel, and the kernel answers with
+all layers in ONE binary message. The page sets the sources itself, so nothing is compared, rendered again or echoed.
+Opacity, visibility, styles and contrast are the page's own affair. BokehJS travels with the widget; no network and no
+extension of the notebook is needed. Only this module and `compose` know Bokeh.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import anywidget
@@ -19,9 +17,13 @@ import numpy as np
 import traitlets
 
 from segapp.core.display import Window
-from segapp.views import theme
+from segapp.views import compose
+from segapp.views.scene import SCENE, Scene
 
-Columns = Mapping[str, Any]
+Point = tuple[float, float]
+Tap = Callable[[float, float], None]
+Stroke = Callable[["Gesture"], None]
+Heard = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -37,46 +39,59 @@ class View:
 
 
 @dataclass(frozen=True)
-class ImageLayer:
-    """An image of a panel; it is patched with bytes that index `palette`."""
+class Gesture:
+    """One stroke with a tool.
 
-    name: str
-    panel: str
-    palette: tuple[str, ...]
-    alpha: float = 1.0
+    Parameters
+    ----------
+    tool : str
+    points : tuple of (x, y)
+        In array px; pixel (r, c) covers x from c to c + 1.
+    panels : tuple of str
+        Panel of each point, where it matters; else of the first.
+    target : str
+        ``"cells"`` or ``"nuclei"``.
+    """
 
-
-@dataclass(frozen=True)
-class CurveLayer:
-    """Outlines drawn in several panels, switched by a button and a key."""
-
-    name: str
-    title: str
-    doc: str
-    key: str
-    colour: str
-    panels: tuple[str, ...]
-    width: float = 1.0
-    on: bool = True
+    tool: str
+    points: tuple[Point, ...]
+    panels: tuple[str, ...] = ()
+    target: str = "cells"
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One of the linked views."""
+class Mark:
+    """A number, a line or an area drawn over the panels; it moves with the picture.
 
-    name: str
-    title: str
-    doc: str
+    Parameters
+    ----------
+    points : tuple of (x, y)
+        In array px: one is a spot, more are a line, or an area where `closed`.
+    text : str
+        Beside the first point.
+    panels : tuple of str
+        Empty: in all.
+    closed : bool
+    kind : str
+        ``"mark"``, ``"landmark"`` or ``"edit"``: its colour.
+    """
+
+    points: tuple[Point, ...]
+    text: str = ""
+    panels: tuple[str, ...] = ()
+    closed: bool = False
+    kind: str = "mark"
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A list to choose from in the row of buttons: value to title."""
+class Legend:
+    """What colours stand for: entries (colour, text), or a ramp of colours between two texts."""
 
-    name: str
     title: str
-    doc: str
-    options: Mapping[str, str]
+    entries: tuple[tuple[str, str], ...] = ()
+    ramp: tuple[str, ...] = ()
+    low: str = ""
+    high: str = ""
 
 
 class Canvas(anywidget.AnyWidget):
@@ -84,65 +99,104 @@ class Canvas(anywidget.AnyWidget):
 
     Parameters
     ----------
-    panels : sequence of Panel
-        Left to right, top to bottom, two a row.
-    images : sequence of ImageLayer
-    curves : sequence of CurveLayer
-    choices : sequence of Choice
+    scene : Scene
+        Panels, layers, switches, choices and tools.
     on_view : callable
         Called with the `View` whenever it changed or the page asks for everything again.
     on_pointer : callable
         Called with the position (x, y) of the pointer in array px, or None when it left.
     on_choice : callable
         Called with (name, value) of a choice.
+    on_message : callable
+        Called with (kind, message) for everything else that the page sends, taps and strokes among it.
+
+    Attributes
+    ----------
+    view : View
+        What the page shows.
+    tool : str
+        The tool in hand; writing it hands another one over.
+
+    Notes
+    -----
+    Whoever wants to hear of the pointer asks: `on_tap` (a click with the tool that selects), `on_stroke` (a stroke with
+    any other tool).
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
     shape = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(1, 1)).tag(sync=True)
     um_per_px = traitlets.Float(0.5).tag(sync=True)
     item = traitlets.Dict().tag(sync=True)
     panels = traitlets.List().tag(sync=True)
-    layers = traitlets.List().tag(sync=True)
+    drawn = traitlets.Dict().tag(sync=True)
+    mappers = traitlets.Dict().tag(sync=True)
+    switches = traitlets.List().tag(sync=True)
     choices = traitlets.List().tag(sync=True)
+    tools = traitlets.List().tag(sync=True)
+    tool = traitlets.Unicode("select").tag(sync=True)
     captions = traitlets.Dict().tag(sync=True)
+    levels = traitlets.Dict().tag(sync=True)
+    legends = traitlets.Dict().tag(sync=True)
+    marks = traitlets.List().tag(sync=True)
+    hint = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
-        panels: Sequence[Panel],
-        images: Sequence[ImageLayer],
-        curves: Sequence[CurveLayer],
-        choices: Sequence[Choice] = (),
+        scene: Scene = SCENE,
         on_view: Callable[[View], None] = lambda view: None,
-        on_pointer: Callable[[tuple[float, float] | None], None] = lambda at: None,
+        on_pointer: Callable[[Point | None], None] = lambda at: None,
         on_choice: Callable[[str, str], None] = lambda name, value: None,
+        on_message: Heard = lambda kind, message: None,
     ) -> None:
-        figures, sources, renderers, item = _compose(panels, images, curves)
-        self._sources = sources
+        made = compose.compose(scene)
+        self.scene = scene
+        self._sources = {layer: [source for _, source in places.values()] for layer, places in made.drawn.items()}
+        self._curves = {curve.name for curve in scene.curves}
         self._on_view, self._on_pointer, self._on_choice = on_view, on_pointer, on_choice
+        self._on_message = on_message
+        self._taps: list[Tap] = []
+        self._strokes: list[Stroke] = []
+        self._wants: list[Callable[[Sequence[str]], None]] = []
         self.view = View()
         self.sent = 0
+        self.wanted: frozenset[str] = frozenset(
+            layer for switch in scene.switches if switch.on for layer in next(iter(switch.styles.values()))
+        )
         super().__init__(
-            item=item,
-            panels=[{"name": p.name, "title": p.title, "doc": p.doc, "figure": figures[p.name]} for p in panels],
-            layers=[
-                {
-                    "name": c.name,
-                    "title": c.title,
-                    "doc": c.doc,
-                    "key": c.key,
-                    "colour": c.colour,
-                    "on": c.on,
-                    "renderers": renderers[c.name],
-                }
-                for c in curves
-            ],
-            choices=[{"name": c.name, "title": c.title, "doc": c.doc, "options": dict(c.options)} for c in choices],
+            item=made.item,
+            panels=[{**asdict(panel), "figure": made.figures[panel.name]} for panel in scene.panels],
+            drawn={layer: {panel: list(ids) for panel, ids in places.items()} for layer, places in made.drawn.items()},
+            mappers=made.mappers,
+            switches=[_plain(switch) for switch in scene.switches],
+            choices=[_plain(choice) for choice in scene.choices],
+            tools=[_plain(tool) for tool in scene.tools],
         )
         self.on_msg(self._receive)
 
     @traitlets.default("_esm")
     def _read_script(self) -> str:
-        return _script()
+        return compose.script()
+
+    @traitlets.default("_css")
+    def _read_style(self) -> str:
+        return compose.style()
+
+    # ---- who listens
+
+    def on_tap(self, call: Tap) -> None:
+        """Ask to be called with (x, y) in array px when a spot is clicked with the tool that selects."""
+        self._taps.append(call)
+
+    def on_stroke(self, call: Stroke) -> None:
+        """Ask to be called with the `Gesture` that was made with another tool."""
+        self._strokes.append(call)
+
+    def on_wanted(self, call: Callable[[Sequence[str]], None]) -> None:
+        """Ask to be called with the names of layers that the page shows now and did not show before."""
+        self._wants.append(call)
+
+    # ---- what is shown
 
     def place(self, shape: tuple[int, int], um_per_px: float) -> None:
         """Show arrays of another shape: the page fits them into the panels and asks for their windows."""
@@ -150,7 +204,9 @@ class Canvas(anywidget.AnyWidget):
         self.shape = shape
         self.view = View((0, 0, shape[1], shape[0]), self.view.screen)
 
-    def patch(self, layers: Mapping[str, tuple[Window | None, Any]]) -> None:
+    def patch(
+        self, layers: Mapping[str, tuple[Window | None, Any]], palettes: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         """Send new content of layers in one message.
 
         Parameters
@@ -158,24 +214,25 @@ class Canvas(anywidget.AnyWidget):
         layers : mapping
             Name of a layer to (window, content): bytes of shape (window.height, window.width) for an image,
             (x, y) for a curve; None in place of the content clears the layer.
+        palettes : mapping, optional
+            Name of an image layer to the 256 colours that its bytes stand for from now on.
         """
         frames: list[dict[str, Any]] = []
         buffers: list[bytes] = []
         for name, (window, content) in layers.items():
-            if isinstance(content, tuple):
-                columns = {key: _column(values, buffers) for key, values in zip("xy", content, strict=True)}
-                frames.append({"sources": self._sources[name], "nested": False, "columns": columns})
-            elif name in self._curve_names():
-                empty = np.zeros(0, np.float32)
-                columns = {"x": _column(empty, buffers), "y": _column(empty, buffers)}
-                frames.append({"sources": self._sources[name], "nested": False, "columns": columns})
+            frame: dict[str, Any] = {"layer": name, "sources": self._sources[name], "nested": name not in self._curves}
+            if name in self._curves:
+                x, y = content if content is not None else (np.zeros(0, np.float32), np.zeros(0, np.float32))
+                frame["columns"] = {"x": _column(x, buffers), "y": _column(y, buffers)}
             else:
                 if content is None:
                     window, content = None, np.zeros((1, 1), np.uint8)
-                columns = {"image": _column(content, buffers)} | {
+                frame["columns"] = {"image": _column(content, buffers)} | {
                     key: [value] for key, value in zip(("x", "y", "dw", "dh"), _extent(window), strict=True)
                 }
-                frames.append({"sources": self._sources[name], "nested": True, "columns": columns})
+            if palettes is not None and name in palettes:
+                frame["palette"] = list(palettes[name])
+            frames.append(frame)
         if frames:
             self.sent += 1
             self.send({"type": "frames", "frames": frames, "serial": self.sent}, buffers)
@@ -186,12 +243,28 @@ class Canvas(anywidget.AnyWidget):
             name: {"title": title, "note": note, "busy": busy} for name, (title, note, busy) in captions.items()
         }
 
+    def show_legend(self, panel: str, legend: Legend | None) -> None:
+        """Write what colours stand for into a corner of a panel; None takes it away."""
+        others = {name: value for name, value in self.legends.items() if name != panel}
+        self.legends = others if legend is None else {**others, panel: _plain(legend)}
+
+    def show_marks(self, marks: Sequence[Mark]) -> None:
+        """Draw marks over the panels, in place of those that are there."""
+        self.marks = [_plain(mark) for mark in marks]
+
+    def look_at(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """Move the view so that a part of the frame, in array px, fills a third of it."""
+        self.send({"type": "look", "bounds": [x0, y0, x1, y1]})
+
     def read_out(self, text: str) -> None:
         """Write what is under the pointer."""
         self.send({"type": "readout", "text": text})
 
-    def _curve_names(self) -> set[str]:
-        return {layer["name"] for layer in self.layers}
+    def settle(self) -> None:
+        """End the moving of the stain by hand: its place is in the result now, or was given up."""
+        self.send({"type": "settled"})
+
+    # ---- what the page sends
 
     def _receive(self, widget: Any, message: Mapping[str, Any], buffers: Any) -> None:
         kind = message.get("type")
@@ -205,6 +278,24 @@ class Canvas(anywidget.AnyWidget):
             self._on_pointer(None if at is None else (float(at[0]), float(at[1])))
         elif kind == "choice":
             self._on_choice(str(message["name"]), str(message["value"]))
+        elif kind == "wanted":
+            wanted = frozenset(str(name) for name in message["layers"]) & set(self.scene.layers)
+            new, self.wanted = wanted - self.wanted, wanted
+            if new:
+                for want in self._wants:
+                    want(sorted(new))
+        elif isinstance(kind, str):
+            if kind == "tap":
+                x, y = (float(value) for value in message["at"])
+                for tap in self._taps:
+                    tap(x, y)
+            elif kind == "stroke":
+                points = tuple((float(x), float(y)) for x, y in message["points"])
+                panels = tuple(str(name) for name in message.get("panels", ()))
+                gesture = Gesture(str(message["tool"]), points, panels, str(message.get("target", "cells")))
+                for stroke in self._strokes:
+                    stroke(gesture)
+            self._on_message(kind, message)
 
 
 def _extent(window: Window | None) -> tuple[float, float, float, float]:
@@ -219,116 +310,6 @@ def _column(values: np.ndarray, buffers: list[bytes]) -> dict[str, Any]:
     return {"buffer": len(buffers) - 1, "dtype": str(values.dtype), "shape": list(values.shape)}
 
 
-@functools.cache
-def _script() -> str:
-    """Return BokehJS and the bridge as one module: the page needs nothing from elsewhere."""
-    import bokeh
-    from bokeh.resources import Resources
-
-    scripts = "\n".join(Resources(mode="inline", components=["bokeh"], minified=True).js_raw)
-    bridge = Path(__file__).with_name("bridge.js").read_text(encoding="utf-8")
-    version = bokeh.__version__
-    return (
-        f'const wanted = "{version}";\n'
-        "const found = () => window.Bokeh?.version === wanted ? window.Bokeh : window.Bokeh?.[wanted];\n"
-        f"if (!found()) (function() {{\n{scripts}\n}}).call(window);\nconst bokeh = found();\n{bridge}"
-    )
-
-
-def _compose(
-    panels: Sequence[Panel], images: Sequence[ImageLayer], curves: Sequence[CurveLayer]
-) -> tuple[dict[str, str], dict[str, list[str]], dict[str, list[str]], dict[str, Any]]:
-    """Compose the figures with HoloViews; return the ids of figures, sources and renderers, and the document."""
-    import holoviews as hv
-    from bokeh.embed import json_item
-    from bokeh.layouts import gridplot
-    from bokeh.models import ColumnDataSource, GlyphRenderer, LinearColorMapper, Plot, Range1d
-
-    # not hv.extension(): that asks the network for scripts
-    if "bokeh" not in hv.Store.renderers:
-        import holoviews.plotting.bokeh
-    hv.Store.set_current_backend("bokeh")
-
-    overlays = []
-    stacks: dict[str, list[str]] = {}
-    for panel in panels:
-        elements: list[Any] = []
-        for image in (image for image in images if image.panel == panel.name):
-            empty = hv.Image(np.zeros((2, 2), np.uint8), bounds=(0, 0, 1, 1))
-            elements.append(empty.opts(cmap="gray", clim=(0, 255), alpha=image.alpha))
-            stacks.setdefault(panel.name, []).append(image.name)
-        for curve in (curve for curve in curves if panel.name in curve.panels):
-            line = hv.Curve((np.zeros(1, np.float32), np.zeros(1, np.float32)))
-            elements.append(line.opts(color=curve.colour, line_width=curve.width, alpha=0.9))
-            stacks.setdefault(panel.name, []).append(curve.name)
-        overlays.append(
-            hv.Overlay(elements).opts(
-                hv.opts.Overlay(
-                    title=panel.name,
-                    xaxis=None,
-                    yaxis=None,
-                    bgcolor=theme.FIELD,
-                    show_legend=False,
-                    invert_yaxis=True,
-                    default_tools=["pan", "wheel_zoom"],
-                    active_tools=["pan", "wheel_zoom"],
-                    backend_opts={"plot.output_backend": "canvas"},
-                )
-            )
-        )
-    root = hv.render(hv.Layout(overlays).opts(hv.opts.Layout(shared_axes=True)))
-    figures = {figure.title.text: figure for figure in root.select({"type": Plot})}
-    x_range, y_range = Range1d(start=0, end=1), Range1d(start=1, end=0)
-    palettes = {image.name: list(image.palette) for image in images}
-    lines = {curve.name: curve for curve in curves}
-    sources: dict[str, list[str]] = {}
-    renderers: dict[str, list[str]] = {}
-    for panel in panels:
-        figure = figures[panel.name]
-        figure.update(
-            title=None,
-            width=None,
-            height=None,
-            frame_width=None,
-            frame_height=None,
-            sizing_mode="stretch_both",
-            x_range=x_range,
-            y_range=y_range,
-            output_backend="canvas",  # copying from a WebGL canvas alone costs 400 ms a change
-            toolbar_location=None,
-            margin=0,
-            min_border=0,
-            min_border_left=0,
-            min_border_right=0,
-            min_border_top=0,
-            min_border_bottom=0,
-            outline_line_color=None,
-            border_fill_color=None,
-            lod_threshold=None,
-            match_aspect=False,
-        )
-        glyphs = [item for item in figure.renderers if isinstance(item, GlyphRenderer)]
-        for name, renderer in zip(stacks[panel.name], glyphs, strict=True):
-            if name in palettes:
-                renderer.data_source = ColumnDataSource(
-                    {"image": [np.zeros((1, 1), np.uint8)], "x": [-2.0], "y": [-2.0], "dw": [1e-6], "dh": [1e-6]}
-                )
-                renderer.glyph.update(
-                    image="image",
-                    x="x",
-                    y="y",
-                    dw="dw",
-                    dh="dh",
-                    color_mapper=LinearColorMapper(palette=palettes[name], low=0, high=255),
-                )
-            else:
-                renderer.data_source = ColumnDataSource({"x": np.zeros(0, np.float32), "y": np.zeros(0, np.float32)})
-                renderer.glyph.update(x="x", y="y")
-                renderer.visible = lines[name].on
-            renderer.update(nonselection_glyph=None, selection_glyph=None, muted_glyph=None, hover_glyph=None)
-            sources.setdefault(name, []).append(renderer.data_source.id)
-            renderers.setdefault(name, []).append(renderer.id)
-    rows = [[figures[panel.name] for panel in panels[start : start + 2]] for start in range(0, len(panels), 2)]
-    grid = gridplot(rows, sizing_mode="stretch_both", toolbar_location=None, merge_tools=False)
-    grid.spacing = theme.GAP
-    return {name: figure.id for name, figure in figures.items()}, sources, renderers, dict(json_item(grid))
+def _plain(value: Any) -> dict[str, Any]:
+    """Return a declaration as the page reads it."""
+    return {key: list(item) if isinstance(item, tuple) else item for key, item in asdict(value).items()}

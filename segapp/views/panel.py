@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -47,6 +47,7 @@ class StagePanel:
         self.session = session
         self.controls: dict[str, Control] = {}
         self._kind: type | None = None
+        self._extra: tuple[w.Widget, ...] = ()
         self._state = ""
         self.title = w.Button(description=stage.title, tooltip=stage.doc.strip().split("\n")[0])
         self.title.add_class("sg-card-title")
@@ -74,6 +75,12 @@ class StagePanel:
         (self.title.add_class if opened else self.title.remove_class)("sg-open")
         if opened:
             self.refresh_values()
+
+    def extend(self, widgets: Sequence[w.Widget]) -> None:
+        """Place the widgets of features below the controls."""
+        self._extra = tuple(widgets)
+        if self._kind is not None:
+            self.body.children = (*self.body.children, *self._extra)
 
     def refresh(self, status: Any | None = None) -> None:
         """Show the state of the stage."""
@@ -116,7 +123,7 @@ class StagePanel:
         self.reason.layout.display = "" if self.reason.value else "none"
         first = [control.widget for name, control in self.controls.items() if not name.startswith(FINE)]
         fine = [control.widget for name, control in self.controls.items() if name.startswith(FINE)]
-        self.body.children = [doc, self.reason, *first, *([_folded("Fine tuning", fine)] if fine else [])]
+        self.body.children = [doc, self.reason, *first, *([_folded("Fine tuning", fine)] if fine else []), *self._extra]
 
     def _knobs(self, kind: type) -> list[Any]:
         declared = self.stage.declared

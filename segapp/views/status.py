@@ -94,11 +94,19 @@ class Banner:
         self.widget = w.HBox([self.message, self.action, self.close], layout=w.Layout(display="none"))
         self.widget.add_class("sg-banner")
 
-    def show(self, text: str, *, good: bool = False, action: tuple[str, Callable[[], None]] | None = None) -> None:
-        """Show a sentence; `action` is the title of a button and what it does."""
+    def show(
+        self,
+        text: str,
+        *,
+        good: bool = False,
+        action: tuple[str, Callable[[], None]] | None = None,
+        detail: str = "",
+    ) -> None:
+        """Show a sentence; `action` is the title of a button and what it does, `detail` what to send to an expert."""
         self.text = text
         role = "status" if good else "alert"
-        self.message.value = f'<div role="{role}">{html.escape(text)}</div>'
+        more = f"<details><summary>Detail</summary><pre>{html.escape(detail)}</pre></details>" if detail else ""
+        self.message.value = f'<div role="{role}">{html.escape(text)}{more}</div>'
         (self.widget.add_class if good else self.widget.remove_class)("sg-done")
         self.action.layout.display = "none" if action is None else ""
         if action is not None:

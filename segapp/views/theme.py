@@ -1,4 +1,4 @@
-"""Colours, maps and words of the app, in one place; the style sheet beside it is `theme.css`."""
+"""Colours, maps and words of the app, in one place; the style sheets lie in the folder `css`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ GAP = 6
 CELLS = "#ffd24a"
 NUCLEI = "#56c8ff"
 GHOSTS = "#ff7ab8"
+HIGHLIGHT = "#ffffff"
 """Outlines: yellow, sky blue and pink are told apart with every common colour vision."""
 
 STATES = {
@@ -40,8 +41,9 @@ LOGO = (
 
 @functools.cache
 def style() -> str:
-    """Return the style sheet."""
-    return Path(__file__).with_name("theme.css").read_text(encoding="utf-8")
+    """Return the style sheets of the folder `css` as one, in the order of their names."""
+    sheets = sorted(Path(__file__).with_name("css").glob("*.css"))
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def style_widget() -> ipywidgets.HTML:

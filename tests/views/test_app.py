@@ -124,7 +124,7 @@ def test_run_full_counts_genes(app, session):
 
 
 def test_export_writes_a_readable_file(app, tmp_path):
-    app.header.export.click()
+    app.features["export"].button.click()
     (path,) = tmp_path.glob("*.h5ad")
     assert anndata.read_h5ad(path).n_obs == app.status.n_cells
     assert path.name in app.banner.text
@@ -158,7 +158,7 @@ def test_without_anything_open(sent):
     app = App(Session("sync"))
     app.header.run.click()
     assert "Nothing is open" in app.banner.text
-    assert app.header.export.disabled
+    assert app.features["export"].button.disabled
 
 
 def test_without_a_stain(sample, sent):
@@ -174,6 +174,6 @@ def test_opening_rna_alone_after_a_stain_takes_the_preset_that_the_command_line_
 
     assert session.preset == "stain+rna"
     alone = load_sample("stereoseq")
-    app._take(alone.transcripts, None, alone.title)
+    app.features["opening"].take(alone.transcripts, None, alone.title)
     assert session.preset == run(alone.transcripts).summary["preset"] == "rna-two-pass"
     assert app.banner.text == ""

@@ -1,0 +1,24 @@
+"""What the app can do, one module a feature; `segapp.app.feature` says how to add one."""
+
+from __future__ import annotations
+
+import importlib
+
+from segapp.app.feature import Feature
+
+FEATURES = (
+    "segapp.app.features.opening:Opening",
+    "segapp.app.features.work:Work",
+    "segapp.app.features.numbers:Numbers",
+    "segapp.app.features.export:Export",
+)
+"""``module:Class`` of every feature, in the order of the page."""
+
+
+def load_features() -> tuple[type[Feature], ...]:
+    """Return the classes of all features."""
+    found = []
+    for row in FEATURES:
+        module, _, name = row.partition(":")
+        found.append(getattr(importlib.import_module(module), name))
+    return tuple(found)
