@@ -251,6 +251,13 @@ def check_odd(k: Any, name: str) -> int:
     return int(k)
 
 
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Return a read-only C-contiguous view: one type for the compiler, whether the store froze the array or not."""
+    view: np.ndarray = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
 def _rows_and_columns(value: Any, name: str, what: str) -> np.ndarray:
     array = np.asarray(value)
     if array.ndim != 2:

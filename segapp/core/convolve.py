@@ -6,12 +6,9 @@ import cv2
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape
+from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
 from segapp.core.types import InputError
 
-# Up to this diameter OpenCV filters directly, which is exact in float32 below 2**24; above it uses a Fourier
-# transform, which is not.
-_LARGEST_DIRECT = 9
 _CHORDS_WIN_FROM = 9
 """Diameter from which running sums are faster than a look at every pixel of the circle."""
 
@@ -81,18 +78,7 @@ def circle_sum(counts: np.ndarray, k: int) -> np.ndarray:
     kernel = circle_kernel(k)
     if k == 1:
         return counts.copy()
-    largest = int(counts.max()) * int(kernel.sum())
-    if largest > _UINT32_MAX:
-        total = _chord_sum(_mirrored(counts.astype(np.float64), k).astype(np.uint64), _half_chords(k))
-        if total.max() > _UINT32_MAX:
-            raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
-        return total.astype(np.uint32)
-    if k > _LARGEST_DIRECT:
-        # int32 and uint32 have the same bits, and OpenCV mirrors only the former; sums fit, as checked above
-        return _chord_sum(_mirrored(counts.view(np.int32), k).view(np.uint32), _half_chords(k))
-    exact = np.float32 if largest < _EXACT_FLOAT32 else np.float64
-    total = cv2.filter2D(counts.astype(exact), -1, kernel, borderType=cv2.BORDER_REFLECT)
-    return np.rint(total, out=total).astype(np.uint32)
+    return _circle_sum(counts, kernel, np.uint32)
 
 
 def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray:
@@ -131,7 +117,7 @@ def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarra
     bins = check_labels(bins, "bins")
     check_same_shape({"counts": counts, "bins": bins})
     kernel = circle_kernel(k)
-    total = circle_sum(counts, k).astype(np.float32)
+    total = _circle_sum(counts, kernel, np.float32)
     if k > 1:
         seams = _seam_pixels(bins, k)
         if k < _CHORDS_WIN_FROM:
@@ -225,10 +211,24 @@ def warm() -> None:
     counts = np.ones((13, 13), np.uint32)
     bins = np.ones((13, 13), np.int32)
     bins[:, 5:] = 2
-    circle_sum(counts, 11)
+    circle_sum(counts, 3)
+    counts[6, 6] = _UINT32_MAX - 9
+    circle_sum(counts, 3)
     circle_sum_by_bin(counts, bins, 3)
     circle_sum_by_bin(counts, bins, _CHORDS_WIN_FROM)
     gauss_blur_by_bin(counts, bins, 3)
+
+
+def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
+    fits = int(counts.max()) * int(kernel.sum()) <= _UINT32_MAX
+    k, height, width = len(kernel), *counts.shape
+    # unsigned, so a running sum may wrap: the difference of two is right all the same
+    running = np.zeros((k, width + k), np.uint32 if fits else np.uint64)
+    total: np.ndarray = np.empty((height, width), dtype if fits else np.uint64)
+    _sum_chords(frozen(counts), _half_chords(k), running, np.empty(width, running.dtype), total)
+    if not fits and total.max() > _UINT32_MAX:
+        raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
+    return total.astype(dtype, copy=False)
 
 
 def _mirrored(image: np.ndarray, k: int) -> np.ndarray:
@@ -276,23 +276,67 @@ def _mirror_101(i: int, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _chord_sum(padded: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Add the chords of the circle, each a difference of two running sums of its row."""
+def _sum_chords(counts: np.ndarray, half: np.ndarray, running: np.ndarray, line: np.ndarray, total: np.ndarray) -> None:
+    """Write the sums of all circles into `total`.
+
+    A circle is a chord of each of its rows, and a chord the difference of two running sums. Only the running sums of
+    the k rows that a circle crosses are kept, so that they stay in the cache.
+    """
+    height, width = counts.shape
     k = half.size
     r = k // 2
-    height, width = padded.shape[0] - 2 * r, padded.shape[1] - 2 * r
-    running = np.zeros((padded.shape[0], padded.shape[1] + 1), padded.dtype)
-    for y in range(padded.shape[0]):
-        # unsigned, so a running sum may wrap: the difference of two is right all the same
-        for x in range(padded.shape[1]):
-            running[y, x + 1] = running[y, x] + padded[y, x]
-    total = np.zeros((height, width), padded.dtype)
-    for y in range(height):
-        for j in range(k):
-            right, left = r + half[j] + 1, r - half[j]
-            for x in range(width):
-                total[y, x] += running[y + j, x + right] - running[y + j, x + left]
-    return total
+    for y in range(height + 2 * r):
+        _run(counts[_mirror(y - r, height)], r, running[y % k])
+        if y < 2 * r:
+            continue
+        middle = running[(y - r) % k]
+        _chords(line, middle[:width], middle[k:])
+        for j in range(1, r + 1):
+            left, right = r - half[r + j], r + half[r + j] + 1
+            above, below = running[(y - r - j) % k], running[(y - r + j) % k]
+            _add_chords(
+                line,
+                above[left : left + width],
+                above[right : right + width],
+                below[left : left + width],
+                below[right : right + width],
+            )
+        _copy(line, total[y - 2 * r])
+
+
+@njit(cache=True, nogil=True)
+def _run(row: np.ndarray, r: int, running: np.ndarray) -> None:
+    """Write the running sums of a row and of its mirrored ends; the first is 0."""
+    amount = running[0] - running[0]
+    for x in range(r):
+        amount += row[_mirror(x - r, row.size)]
+        running[x + 1] = amount
+    inside = running[r + 1 : r + 1 + row.size]
+    for x in range(row.size):
+        amount += row[x]
+        inside[x] = amount
+    for x in range(r):
+        amount += row[_mirror(row.size + x, row.size)]
+        running[r + 1 + row.size + x] = amount
+
+
+# loops over whole rows of their own: the compiler turns nothing else into wide instructions
+@njit(cache=True, nogil=True)
+def _chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    for x in range(line.size):
+        line[x] = b[x] - a[x]
+
+
+@njit(cache=True, nogil=True)
+def _add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
+    for x in range(line.size):
+        line[x] += b[x] - a[x] + d[x] - c[x]
+
+
+@njit(cache=True, nogil=True)
+def _copy(line: np.ndarray, to: np.ndarray) -> None:
+    for x in range(line.size):
+        to[x] = line[x]
 
 
 @njit(cache=True, nogil=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from segapp.core.align.transform import Alignment, bilinear, frozen, interpolate_row
-from segapp.core.checks import check_image, check_mask, check_same_shape
+from segapp.core.align.transform import Alignment, bilinear, interpolate_row
+from segapp.core.checks import check_image, check_mask, check_same_shape, frozen
 
 
 def ncc(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> float:

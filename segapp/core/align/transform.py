@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_image
+from segapp.core.checks import check_image, frozen
 from segapp.core.types import InputError
 
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -289,13 +289,6 @@ def spline_basis(points: np.ndarray, queries: np.ndarray, size: float) -> np.nda
     system[n:, :n] = system[:n, n:].T
     inverse = np.linalg.solve(system, np.eye(n + 3, n))
     return np.hstack([_bending(queries, points), np.ones((len(queries), 1)), queries]) @ inverse
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """Return a read-only C-contiguous view: one type for the compiler, whether the store froze the array or not."""
-    view: np.ndarray = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 def warm() -> None:
