@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
+from segapp.core.stencil import mirror, sum_chords
 from segapp.core.types import InputError
 
 _CHORDS_WIN_FROM = 9
@@ -212,11 +213,11 @@ def warm() -> None:
     bins = np.ones((13, 13), np.int32)
     bins[:, 5:] = 2
     circle_sum(counts, 3)
-    counts[6, 6] = _UINT32_MAX - 9
-    circle_sum(counts, 3)
     circle_sum_by_bin(counts, bins, 3)
     circle_sum_by_bin(counts, bins, _CHORDS_WIN_FROM)
     gauss_blur_by_bin(counts, bins, 3)
+    counts[6, 6] = _UINT32_MAX - 9  # summed in 64 bits
+    circle_sum(counts, 3)
 
 
 def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
@@ -225,7 +226,7 @@ def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarr
     # unsigned, so a running sum may wrap: the difference of two is right all the same
     running = np.zeros((k, width + k), np.uint32 if fits else np.uint64)
     total: np.ndarray = np.empty((height, width), dtype if fits else np.uint64)
-    _sum_chords(frozen(counts), _half_chords(k), running, np.empty(width, running.dtype), total)
+    sum_chords(frozen(counts), _half_chords(k), running, np.empty(width, running.dtype), total)
     if not fits and total.max() > _UINT32_MAX:
         raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
     return total.astype(dtype, copy=False)
@@ -260,83 +261,12 @@ def _seam_pixels(bins: np.ndarray, k: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _mirror(i: int, n: int) -> int:
-    while i < 0 or i >= n:
-        i = -1 - i if i < 0 else 2 * n - 1 - i
-    return i
-
-
-@njit(cache=True, nogil=True)
 def _mirror_101(i: int, n: int) -> int:
     if n == 1:
         return 0
     while i < 0 or i >= n:
         i = -i if i < 0 else 2 * n - 2 - i
     return i
-
-
-@njit(cache=True, nogil=True)
-def _sum_chords(counts: np.ndarray, half: np.ndarray, running: np.ndarray, line: np.ndarray, total: np.ndarray) -> None:
-    """Write the sums of all circles into `total`.
-
-    A circle is a chord of each of its rows, and a chord the difference of two running sums. Only the running sums of
-    the k rows that a circle crosses are kept, so that they stay in the cache.
-    """
-    height, width = counts.shape
-    k = half.size
-    r = k // 2
-    for y in range(height + 2 * r):
-        _run(counts[_mirror(y - r, height)], r, running[y % k])
-        if y < 2 * r:
-            continue
-        middle = running[(y - r) % k]
-        _chords(line, middle[:width], middle[k:])
-        for j in range(1, r + 1):
-            left, right = r - half[r + j], r + half[r + j] + 1
-            above, below = running[(y - r - j) % k], running[(y - r + j) % k]
-            _add_chords(
-                line,
-                above[left : left + width],
-                above[right : right + width],
-                below[left : left + width],
-                below[right : right + width],
-            )
-        _copy(line, total[y - 2 * r])
-
-
-@njit(cache=True, nogil=True)
-def _run(row: np.ndarray, r: int, running: np.ndarray) -> None:
-    """Write the running sums of a row and of its mirrored ends; the first is 0."""
-    amount = running[0] - running[0]
-    for x in range(r):
-        amount += row[_mirror(x - r, row.size)]
-        running[x + 1] = amount
-    inside = running[r + 1 : r + 1 + row.size]
-    for x in range(row.size):
-        amount += row[x]
-        inside[x] = amount
-    for x in range(r):
-        amount += row[_mirror(row.size + x, row.size)]
-        running[r + 1 + row.size + x] = amount
-
-
-# loops over whole rows of their own: the compiler turns nothing else into wide instructions
-@njit(cache=True, nogil=True)
-def _chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-    for x in range(line.size):
-        line[x] = b[x] - a[x]
-
-
-@njit(cache=True, nogil=True)
-def _add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
-    for x in range(line.size):
-        line[x] += b[x] - a[x] + d[x] - c[x]
-
-
-@njit(cache=True, nogil=True)
-def _copy(line: np.ndarray, to: np.ndarray) -> None:
-    for x in range(line.size):
-        to[x] = line[x]
 
 
 @njit(cache=True, nogil=True)
@@ -349,7 +279,7 @@ def _sum_at_seams(
         here = bins[y, x]
         amount, n = np.int64(0), 0
         for j in range(dy.size):
-            v, u = _mirror(y + dy[j], height), _mirror(x + dx[j], width)
+            v, u = mirror(y + dy[j], height), mirror(x + dx[j], width)
             if bins[v, u] == here:
                 amount += np.int64(counts[v, u])
                 n += 1

@@ -1,0 +1,91 @@
+"""Filters that keep only the rows in their reach: each pixel is read once from memory, all else from the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def mirror(i: int, n: int) -> int:
+    """Return the index that position `i` of a line of `n` shows where the edge pixel is repeated once."""
+    while i < 0 or i >= n:
+        i = -1 - i if i < 0 else 2 * n - 1 - i
+    return i
+
+
+@njit(cache=True, nogil=True)
+def sum_chords(counts: np.ndarray, half: np.ndarray, running: np.ndarray, line: np.ndarray, total: np.ndarray) -> None:
+    """Write the sums over a circle around every pixel into `total`; the border is mirrored.
+
+    A circle is a chord of each of its rows, and a chord the difference of two running sums. Only the running sums of
+    the k rows that a circle crosses are kept, so that they stay in the cache.
+
+    Parameters
+    ----------
+    counts : (H, W) uint32
+        Counts.
+    half : (k,) int64
+        (Length - 1) / 2 of the chords of the circle.
+    running : (k, W + k) uint32 or uint64
+        Room for the running sums; the first column is 0.
+    line : (W,) array of the dtype of `running`
+        Room for one row.
+    total : (H, W) array
+        The result.
+    """
+    height, width = counts.shape
+    k = half.size
+    r = k // 2
+    for y in range(height + 2 * r):
+        _run(counts[mirror(y - r, height)], r, running[y % k])
+        if y < 2 * r:
+            continue
+        middle = running[(y - r) % k]
+        _chords(line, middle[:width], middle[k:])
+        for j in range(1, r + 1):
+            left, right = r - half[r + j], r + half[r + j] + 1
+            above, below = running[(y - r - j) % k], running[(y - r + j) % k]
+            _add_chords(
+                line,
+                above[left : left + width],
+                above[right : right + width],
+                below[left : left + width],
+                below[right : right + width],
+            )
+        _copy(line, total[y - 2 * r])
+
+
+@njit(cache=True, nogil=True)
+def _run(row: np.ndarray, r: int, running: np.ndarray) -> None:
+    """Write the running sums of a row and of its mirrored ends; the first is 0."""
+    amount = running[0] - running[0]
+    for x in range(r):
+        amount += row[mirror(x - r, row.size)]
+        running[x + 1] = amount
+    inside = running[r + 1 : r + 1 + row.size]
+    for x in range(row.size):
+        amount += row[x]
+        inside[x] = amount
+    for x in range(r):
+        amount += row[mirror(row.size + x, row.size)]
+        running[r + 1 + row.size + x] = amount
+
+
+# loops over whole rows of their own: the compiler turns nothing else into wide instructions
+@njit(cache=True, nogil=True)
+def _chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    for x in range(line.size):
+        line[x] = b[x] - a[x]
+
+
+@njit(cache=True, nogil=True)
+def _add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
+    for x in range(line.size):
+        line[x] += b[x] - a[x] + d[x] - c[x]
+
+
+@njit(cache=True, nogil=True)
+def _copy(line: np.ndarray, to: np.ndarray) -> None:
+    for x in range(line.size):
+        to[x] = line[x]
