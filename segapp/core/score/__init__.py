@@ -14,7 +14,7 @@ import numpy as np
 from segapp.core.checks import check_counts, check_labels, check_mask, check_same_shape
 from segapp.core.convolve import circle_kernel, circle_sum, circle_sum_by_bin, gauss_blur, gauss_blur_by_bin
 from segapp.core.params import Params, Variants, knob
-from segapp.core.score import lookup, mixture, propagation
+from segapp.core.score import lookup, mixture, moran, propagation
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
 from segapp.core.score.kept import keep_last
 from segapp.core.score.mask import ScoreMaskParams, mask_scores
@@ -243,7 +243,7 @@ def apply_score(
 
 def warm() -> None:
     """Compile every kernel of the scoring methods, or load them from the cache."""
-    for module in (lookup, mixture, propagation):
+    for module in (lookup, mixture, moran, propagation):
         module.warm()
 
 

@@ -6,11 +6,14 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from numba import njit
 from scipy.stats import norm
 
+from segapp.core.checks import frozen
 from segapp.core.convolve import circle_kernel, gauss_blur_by_bin
 from segapp.core.params import knob
 from segapp.core.score.gauss import ScoreParams
+from segapp.core.stencil import weigh_row
 
 
 class MoranParams(ScoreParams):
@@ -59,24 +62,22 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
     dict
         mean, variance, expected and deviation of I under no autocorrelation, and largest statistic; floats.
     """
-    blurred = _blurred(counts, bins, params.k)
-    inside = blurred.ravel() if bins is None else blurred[bins > 0]
+    z = _blurred(counts, bins, params.k)
     kernel = moran_kernel(params.moran_k)
-    n = inside.size
-    mean = float(inside.sum() / n) if n else 0.0
-    z = inside - mean
-    squared = z * z
-    m2 = float(squared.sum() / n) if n else 0.0
+    n = z.size if bins is None else int(np.count_nonzero(bins))
+    mean = float(z.sum() / n) if n else 0.0
+    squares_of_z, fourths_of_z = _centre(z.ravel(), _flat(bins), mean)
+    m2 = squares_of_z / n if n else 0.0
     statistics = {"mean": mean, "variance": m2, "expected": 0.0, "deviation": 0.0, "largest": 0.0}
     if n < 3 or m2 <= 1e-12 * max(mean**2, 1e-300):
         return statistics
-    b2 = float(np.vdot(squared, squared) / n) / m2**2
+    b2 = fourths_of_z / n / m2**2
     total, squares = float(kernel.sum()), float((kernel**2).sum())
     variance = squares * (n - b2) / (n - 1) + total**2 * (2 * b2 - n) / ((n - 1) * (n - 2)) - total**2 / (n - 1) ** 2
     statistics["expected"] = -total / (n - 1)
     statistics["deviation"] = float(np.sqrt(variance)) if variance > 0 else 0.0
-    scores = _statistic(blurred, bins, params, statistics)
-    statistics["largest"] = float(scores.max())
+    if statistics["deviation"] > 0:
+        statistics["largest"] = _score(z, bins, params, statistics, 1.0, None)
     return statistics
 
 
@@ -112,25 +113,37 @@ def score_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams
     >>> float(scores.max()), float(scores[0, 0])
     (1.0, 0.0)
     """
-    scores = _statistic(_blurred(counts, bins, params.k), bins, params, statistics)
-    largest = statistics["largest"]
-    return (scores / largest if largest > 0 else np.zeros_like(scores)).astype(np.float32)
-
-
-def _statistic(blurred: np.ndarray, bins: np.ndarray | None, params: MoranParams, statistics: Any) -> np.ndarray:
-    if statistics["deviation"] <= 0:
-        return np.zeros(blurred.shape)
-    z = blurred - statistics["mean"]
-    if bins is not None:
-        z[bins == 0] = 0  # outside says nothing about its neighbours
-    lag = cv2.filter2D(z, cv2.CV_64F, moran_kernel(params.moran_k), borderType=cv2.BORDER_REFLECT)
-    moran = np.multiply(z, lag, out=z)
-    moran /= statistics["variance"]
-    cut = float(norm.isf(params.moran_p_threshold / 2)) * statistics["deviation"]
-    chance = (moran <= statistics["expected"] + cut) & (moran >= statistics["expected"] - cut)
-    scores = lag if params.moran_statistic == "lag" else moran
-    scores[chance if bins is None else chance | (bins == 0)] = 0
+    scores = np.zeros(counts.shape, np.float32)
+    if statistics["deviation"] > 0 and statistics["largest"] > 0:
+        z = _blurred(counts, bins, params.k)
+        _centre(z.ravel(), _flat(bins), statistics["mean"])
+        _score(z, bins, params, statistics, statistics["largest"], scores)
     return scores
+
+
+def warm() -> None:
+    """Compile the kernels, or load them from the cache."""
+    counts, bins = np.eye(5, dtype=np.uint32), np.ones((5, 5), np.int32)
+    for where in (None, bins):
+        score_moran(counts, where, MoranParams(), fit_moran(counts, where, MoranParams()))
+
+
+def _score(
+    z: np.ndarray,
+    bins: np.ndarray | None,
+    params: MoranParams,
+    statistics: Any,
+    scale: float,
+    scores: np.ndarray | None,
+) -> float:
+    """Write the scores over `scale` unless `scores` is None, and return the largest before scaling."""
+    r = params.moran_k // 2
+    reach = float(norm.isf(params.moran_p_threshold / 2)) * statistics["deviation"]
+    band = statistics["expected"] - reach, statistics["expected"] + reach
+    weights = np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])
+    by_lag = params.moran_statistic == "lag"
+    where = None if bins is None else frozen(bins)
+    return float(_score_rows(z, where, weights, statistics["variance"], band, by_lag, scale, scores))
 
 
 def _blurred(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarray:
@@ -139,3 +152,68 @@ def _blurred(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarray:
         return gauss_blur_by_bin(counts, bins, k).astype(np.float64)
     exact = counts.astype(np.float64)
     return exact if k == 1 else cv2.GaussianBlur(exact, (k, k), 0)
+
+
+def _flat(bins: np.ndarray | None) -> np.ndarray | None:
+    return None if bins is None else frozen(bins.ravel())
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _centre(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float]:
+    """Take the mean from `z`, in place, and return the sums of squares and of fourth powers; outside is 0."""
+    squares = fourths = 0.0
+    for i in range(z.size):
+        z[i] -= mean
+        if bins is not None and bins[i] == 0:
+            z[i] = 0.0  # outside says nothing about its neighbours
+        squared = z[i] * z[i]
+        squares += squared
+        fourths += squared * squared
+    return squares, fourths
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _score_rows(
+    z: np.ndarray,
+    bins: np.ndarray | None,
+    weights: np.ndarray,
+    variance: float,
+    band: tuple[float, float],
+    by_lag: bool,
+    scale: float,
+    scores: np.ndarray | None,
+) -> float:
+    height, width = z.shape
+    lag, pair = np.empty(width), np.empty(width + 2 * weights.shape[0] - 2)
+    line = np.empty(width)
+    largest = -np.inf
+    for y in range(height):
+        weigh_row(z, y, weights, pair, lag)
+        _significant(z[y], lag, variance, band[0], band[1], by_lag, line)
+        if bins is not None:
+            for x in range(width):
+                if bins[y, x] == 0:
+                    line[x] = 0.0
+        largest = max(largest, _largest(line))
+        if scores is not None:
+            for x in range(width):
+                scores[y, x] = line[x] / scale
+    return largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _significant(
+    z: np.ndarray, lag: np.ndarray, variance: float, low: float, high: float, by_lag: bool, line: np.ndarray
+) -> None:
+    for x in range(line.size):
+        moran = z[x] * lag[x] / variance
+        score = lag[x] if by_lag else moran
+        line[x] = 0.0 if low <= moran <= high else score
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
+def _largest(line: np.ndarray) -> float:
+    largest = line[0]
+    for x in range(line.size):
+        largest = max(largest, line[x])
+    return largest
