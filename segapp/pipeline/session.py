@@ -4,45 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Literal
 
-from psygnal import Signal, SignalGroup
-
-from segapp.core.params import Params, patch
+from segapp.core.params import Params, Variants, patch
 from segapp.core.types import Cancelled, InputError, SegappError, StainFile, Tick, Transcripts, no_tick
 from segapp.pipeline.compute import Snapshot, compute
-from segapp.pipeline.presets import default_preset, preset_params
-from segapp.pipeline.recipe import Recipe, params_from
+from segapp.pipeline.events import Events, Listener, Status
+from segapp.pipeline.history import History
+from segapp.pipeline.presets import PRESETS, default_preset, preset_params
+from segapp.pipeline.recipe import Recipe, params_from, replace_params
 from segapp.pipeline.runner import Runner
 from segapp.pipeline.stage import Pipeline
 from segapp.pipeline.store import Store
 
 log = logging.getLogger(__name__)
 
-State = Literal["blocked", "stale", "running", "fresh", "failed", "off"]
-
-
-@dataclass(frozen=True)
-class Status:
-    """State of one stage: blocked, stale, running, fresh, failed or off, with the reason in words."""
-
-    state: State
-    reason: str = ""
-    seconds: float | None = None
-
-
-class Events(SignalGroup):
-    """What a session tells: names of stages, in the order things happen."""
-
-    loaded = Signal()
-    changed = Signal(str)
-    started = Signal(str)
-    progress = Signal(str, int, int)
-    finished = Signal(str, float)
-    failed = Signal(str, str)
-    idle = Signal()
+_State = tuple[dict[str, Params], str]
+"""What a step of the history goes back to: parameters and preset."""
 
 
 class Session:
@@ -90,6 +69,8 @@ class Session:
         self.params: dict[str, Params] = pipeline.defaults()
         self.preset = ""
         self.name = ""
+        self.source: Mapping[str, Any] = {}
+        self.history: History[_State] = History()
         self._running: str | None = None
         self._failures: dict[str, str] = {}
         self._computing = threading.RLock()
@@ -97,17 +78,30 @@ class Session:
 
     # inputs and parameters
 
-    def load(self, transcripts: Transcripts, stain: StainFile | None = None, *, name: str = "") -> None:
-        """Take new inputs; a preset that suits them is chosen when none was chosen before."""
+    def load(
+        self,
+        transcripts: Transcripts,
+        stain: StainFile | None = None,
+        *,
+        name: str = "",
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take new inputs; a preset that suits them is chosen when none was chosen before.
+
+        `source` says where they came from, for who wants to read them again: ``{"sample": name}`` or
+        ``{"gem": path, "stain": path}``.
+        """
         self.runner.cancel()
         self.inputs = {"transcripts": transcripts} | ({"stain_file": stain} if stain is not None else {})
         self.name = name
+        self.source = dict(source or {})
         self._failures.clear()
         self._snapshot = None
         if not self.preset:
             from segapp.core.rna import RnaParams, marks_nuclei
 
             self.use_preset(default_preset(stain is not None, marks_nuclei(transcripts, RnaParams())))
+        self.history.clear()  # steps on other inputs are no steps on these
         self._emit("loaded")
 
     def set(self, stage: str, **changes: Any) -> None:
@@ -134,19 +128,54 @@ class Session:
                 problems.append(f"{stage}: {error}")
         if problems:
             raise InputError("; ".join(problems))
-        self._replace(made)
+        what = tuple((stage, tuple(sorted(changes))) for stage, changes in sorted(patches.items()))
+        self._change(made, self.preset, what)
 
     def use_preset(self, name: str) -> None:
         """Set every parameter to a preset's value."""
-        params = preset_params(name, self.pipeline)
-        self.preset = name
-        self._replace(params)
+        self._change(preset_params(name, self.pipeline), name, ("preset", name))
 
     def load_recipe(self, recipe: Recipe) -> None:
         """Set every parameter to a recipe's value."""
-        params = params_from(self.pipeline, recipe)
-        self.preset = recipe.preset or "recipe"
-        self._replace(params)
+        self._change(params_from(self.pipeline, recipe), recipe.preset or "recipe", "recipe")
+
+    def start(self, stage: str) -> Params:
+        """Return what a stage is reset to: the value of the preset, with the alternative that is chosen now."""
+        begun, now = self._starts()[stage], self.params[stage]
+        declared = self.pipeline[stage].declared
+        if type(begun) is type(now) or not isinstance(declared, Variants):
+            return begun
+        return replace_params(declared, {declared.tag: getattr(now, declared.tag)})
+
+    def start_value(self, stage: str, parameter: str) -> Any:
+        """Return what one parameter is reset to."""
+        declared = self.pipeline[stage].declared
+        chosen = isinstance(declared, Variants) and declared.tag == parameter
+        return getattr(self._starts()[stage] if chosen else self.start(stage), parameter)
+
+    def _starts(self) -> dict[str, Params]:
+        return preset_params(self.preset, self.pipeline) if self.preset in PRESETS else self.pipeline.defaults()
+
+    def reset(self, stage: str | None = None, parameter: str | None = None) -> None:
+        """Set a parameter, a stage, or everything back to the value of the preset, or to the default without one."""
+        if stage is None:
+            self._change(self._starts(), self.preset, "reset")
+        elif stage not in self.pipeline:
+            raise InputError(f"there is no stage {stage}; the stages are {', '.join(self.pipeline.by_name)}")
+        elif parameter is None:
+            self._change({stage: self._starts()[stage]}, self.preset, ("reset", stage))
+        else:
+            self.set(stage, **{parameter: self.start_value(stage, parameter)})
+
+    # steps back and forth
+
+    def undo(self) -> bool:
+        """Take the last change of parameters back; return whether there was one."""
+        return self._step(self.history.undo((self.params, self.preset)))
+
+    def redo(self) -> bool:
+        """Make the change again that was taken back last; return whether there was one."""
+        return self._step(self.history.redo((self.params, self.preset)))
 
     def recipe(self) -> Recipe:
         """Return what makes the result repeatable; frame and statistics are in it once they are known."""
@@ -271,6 +300,19 @@ class Session:
             lines.append(f"  {name:<17} {status.state:<8} {seconds:>10}  {status.reason}".rstrip())
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(self.pipeline[name].title)}</th><td><code>{name}</code></td>"
+            f"<td>{status.state}</td><td>{'' if status.seconds is None else f'{status.seconds:.2f} s'}</td>"
+            f"<td style='text-align:left'>{escape(status.reason)}</td></tr>"
+            for name, status in self.statuses().items()
+        )
+        caption = f"<b>Session</b> {escape(self.name or 'nothing loaded')}, preset {escape(self.preset or 'none')}"
+        head = "<tr><th>Stage</th><th>Name</th><th>State</th><th>Took</th><th>Reason</th></tr>"
+        return f"<p>{caption}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
     # inside
 
     def _waits_for(self, snapshot: Snapshot, name: str) -> str:
@@ -292,6 +334,20 @@ class Session:
                 found[stage.name] = {"key": snapshot.key(stage, "fit"), "values": statistics}
         return found
 
+    def _step(self, state: _State | None) -> bool:
+        if state is None:
+            return False
+        params, self.preset = state
+        self._replace(params)
+        return True
+
+    def _change(self, made: Mapping[str, Params], preset: str, what: Hashable) -> None:
+        """Replace parameters as one step that can be taken back."""
+        if preset != self.preset or any(self.params[name] != params for name, params in made.items()):
+            self.history.note((self.params, self.preset), what)
+        self.preset = preset
+        self._replace(made)
+
     def _replace(self, made: Mapping[str, Params]) -> None:
         changed = [name for name, params in made.items() if self.params[name] != params]
         self.params = {**self.params, **made}
@@ -299,40 +355,11 @@ class Session:
         for name in changed:
             self._emit("changed", name)
 
-    def _listener(self) -> _Listener:
-        return _Listener(self)
+    def _listener(self) -> Listener:
+        return Listener(self)
 
     def _emit(self, signal: str, *values: Any) -> None:
         self.post(lambda: getattr(self.events, signal).emit(*values))
-
-
-@dataclass
-class _Listener:
-    """Writes what happens into a session and tells it on."""
-
-    session: Session
-    last: dict[str, int] = field(default_factory=dict)
-
-    def started(self, stage: str) -> None:
-        self.session._running = stage
-        self.session._emit("started", stage)
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        # at most a hundred messages a stage: the page can take no more than ten a second
-        percent = 100 * done // total if total else 0
-        if self.last.get(stage) != percent:
-            self.last[stage] = percent
-            self.session._emit("progress", stage, done, total)
-
-    def finished(self, stage: str, seconds: float) -> None:
-        self.session._running = None
-        self.session._emit("finished", stage, seconds)
-
-    def failed(self, stage: str, key: str, error: Exception) -> None:
-        sentence = str(error) if isinstance(error, SegappError) else f"{type(error).__name__}: {error}"
-        self.session._failures[key] = sentence
-        self.session._running = None
-        self.session._emit("failed", stage, sentence)
 
 
 def _call(function: Callable[[], None]) -> None:
