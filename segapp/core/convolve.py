@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numba import njit
 
+from segapp.core._stencil import mirror, sum_chords
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
-from segapp.core.stencil import mirror, sum_chords
 from segapp.core.types import InputError
 
 _CHORDS_WIN_FROM = 9

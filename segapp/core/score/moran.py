@@ -9,11 +9,11 @@ import numpy as np
 from numba import njit
 from scipy.stats import norm
 
+from segapp.core._stencil import weigh_row
 from segapp.core.checks import frozen
 from segapp.core.convolve import circle_kernel, gauss_blur_by_bin
 from segapp.core.params import knob
 from segapp.core.score.gauss import ScoreParams
-from segapp.core.stencil import weigh_row
 
 
 class MoranParams(ScoreParams):
