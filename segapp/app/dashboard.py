@@ -19,8 +19,10 @@ from segapp.views.captions import captions, read_out
 from segapp.views.download import Download
 from segapp.views.frame import Drawer, Stages, frame
 from segapp.views.header import Header
-from segapp.views.layers import CHOICES, CURVES, IMAGES, PANELS, Layers
+from segapp.views.layers import Layers
 from segapp.views.live import Live
+from segapp.views.menu import Menu
+from segapp.views.page import Page
 from segapp.views.panel import StagePanel
 from segapp.views.status import Banner, StatusLine
 
@@ -87,6 +89,7 @@ class App:
         self.status = StatusLine()
         self.banner = Banner()
         self.download = Download()
+        self.page = Page(self._key, self._hello)
         self.header = Header(
             {preset.name: (preset.title, preset.doc) for preset in PRESETS.values()},
             {"preset": self._choose_preset, "run": self.run_full, "cancel": self.stop},
@@ -113,10 +116,13 @@ class App:
     def _assemble(self, features: list[Feature]) -> None:
         for name, panel in self.panels.items():
             panel.extend([widget for feature in features for widget in feature.cards.get(name, ())])
+        self.menu = Menu("More", "Session, copies, keys", [item for feature in features for item in feature.menu])
         self.header.extend(
             [widget for feature in features for widget in feature.header],
-            [widget for feature in features for widget in feature.header_end],
+            [*(widget for feature in features for widget in feature.header_end), self.menu.widget],
         )
+        self._keys = {key: call for feature in features for key, (_, call) in feature.keys.items()}
+        self.page.keys = list(self._keys)
         self.drawer = Drawer({title: made for feature in features for title, made in feature.drawer.items()})
         self.stages = Stages({name: panel.widget for name, panel in self.panels.items()})
         self.widget = frame(
@@ -127,7 +133,7 @@ class App:
             toolbar=[widget for feature in features for widget in feature.toolbar],
             drawer=self.drawer.widget,
             status=self.status.widget,
-            overlay=[self.download, *(widget for feature in features for widget in feature.overlay)],
+            overlay=[self.download, self.page, *(widget for feature in features for widget in feature.overlay)],
             whole_page="voila" in os.environ.get("SERVER_SOFTWARE", "").lower(),
         )
 
@@ -225,6 +231,15 @@ class App:
     def _pointer(self, at: tuple[float, float] | None) -> None:
         self.canvas.read_out("" if at is None else read_out(at, self.layers.look_up(at), self.canvas.um_per_px))
         self._tell("pointer", at)
+
+    @guarded
+    def _key(self, key: str) -> None:
+        if key in self._keys:
+            self._keys[key]()
+
+    @guarded
+    def _hello(self, query: str) -> None:
+        self._tell("hello", query)
 
     def _message(self, kind: str, message: Mapping[str, Any]) -> None:
         self._tell("message", kind, message)

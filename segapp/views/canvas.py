@@ -124,7 +124,6 @@ class Canvas(anywidget.AnyWidget):
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
     shape = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(1, 1)).tag(sync=True)
     um_per_px = traitlets.Float(0.5).tag(sync=True)
     item = traitlets.Dict().tag(sync=True)
@@ -136,6 +135,7 @@ class Canvas(anywidget.AnyWidget):
     tools = traitlets.List().tag(sync=True)
     tool = traitlets.Unicode("select").tag(sync=True)
     captions = traitlets.Dict().tag(sync=True)
+    palettes = traitlets.Dict().tag(sync=True)
     levels = traitlets.Dict().tag(sync=True)
     legends = traitlets.Dict().tag(sync=True)
     marks = traitlets.List().tag(sync=True)
@@ -178,10 +178,6 @@ class Canvas(anywidget.AnyWidget):
     def _read_script(self) -> str:
         return compose.script()
 
-    @traitlets.default("_css")
-    def _read_style(self) -> str:
-        return compose.style()
-
     # ---- who listens
 
     def on_tap(self, call: Tap) -> None:
@@ -204,9 +200,7 @@ class Canvas(anywidget.AnyWidget):
         self.shape = shape
         self.view = View((0, 0, shape[1], shape[0]), self.view.screen)
 
-    def patch(
-        self, layers: Mapping[str, tuple[Window | None, Any]], palettes: Mapping[str, Sequence[str]] | None = None
-    ) -> None:
+    def patch(self, layers: Mapping[str, tuple[Window | None, Any]]) -> None:
         """Send new content of layers in one message.
 
         Parameters
@@ -214,8 +208,6 @@ class Canvas(anywidget.AnyWidget):
         layers : mapping
             Name of a layer to (window, content): bytes of shape (window.height, window.width) for an image,
             (x, y) for a curve; None in place of the content clears the layer.
-        palettes : mapping, optional
-            Name of an image layer to the 256 colours that its bytes stand for from now on.
         """
         frames: list[dict[str, Any]] = []
         buffers: list[bytes] = []
@@ -230,12 +222,15 @@ class Canvas(anywidget.AnyWidget):
                 frame["columns"] = {"image": _column(content, buffers)} | {
                     key: [value] for key, value in zip(("x", "y", "dw", "dh"), _extent(window), strict=True)
                 }
-            if palettes is not None and name in palettes:
-                frame["palette"] = list(palettes[name])
             frames.append(frame)
         if frames:
             self.sent += 1
             self.send({"type": "frames", "frames": frames, "serial": self.sent}, buffers)
+
+    def paint(self, layer: str, palette: Sequence[str]) -> None:
+        """Let the bytes of an image layer stand for other colours, 256 of them."""
+        if self.palettes.get(layer) != list(palette):
+            self.palettes = {**self.palettes, layer: list(palette)}
 
     def caption(self, captions: Mapping[str, tuple[str, str, bool]]) -> None:
         """Write over panels: name to (title, note in the middle of an empty panel, being computed)."""

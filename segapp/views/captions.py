@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from segapp.views.layers import RNA, Layers
+from segapp.views.layers import Layers
 from segapp.views.live import Live
+from segapp.views.scene import COMPARE, RNA
 
 
 def only_nuclei(session: Any) -> bool:
@@ -22,7 +23,7 @@ def captions(session: Any, live: Live, layers: Layers) -> dict[str, tuple[str, s
     params = session.params[scoring.name]
     unused = "The present choices do not use it."
     titles = {
-        "stain": ("Stain", "stain", "No stain is loaded."),
+        "stain": (_compared(session, layers.compare), "stain", "No stain is loaded."),
         "rna": (RNA[layers.rna], layers.rna, unused),
         "score": (f"{scoring.title} · {getattr(params, 'method', '')}, k {params.k}", layers.score, unused),
         "labels": ("Nuclei" if only_nuclei(session) else "Cells", "cells", unused),
@@ -37,24 +38,40 @@ def captions(session: Any, live: Live, layers: Layers) -> dict[str, tuple[str, s
     return found
 
 
+def _compared(session: Any, compare: str) -> str:
+    if compare not in ("overlay", "flicker"):
+        return COMPARE[compare]
+    rna = "nuclear RNA" if session.peek("nuclear") is not None else "total RNA"
+    return f"Stain (green) and {rna} (magenta)" if compare == "overlay" else f"Stain ↔ {rna}"
+
+
 def read_out(at: tuple[float, float], values: Mapping[str, Any], um_per_px: float) -> str:
     """Return what is under the pointer as words.
 
     Examples
     --------
-    >>> read_out((10, 20), {"total": 3, "cell_scores": 0.5, "cells": 7}, 0.5)
-    'x 5, y 10 µm · 3 UMI · score 0.50 · cell 7'
+    >>> read_out((10, 20), {"total": 3, "nuclear": 1, "cell_scores": 0.5, "cells": 7, "nuclei": 7}, 0.5)
+    'x 10, y 20 px · 5, 10 µm · 3 UMI, 1 nuclear · score 0.50 · cell 7, nucleus 7'
     """
     if not values:
         return ""
-    parts = [f"x {at[0] * um_per_px:.0f}, y {at[1] * um_per_px:.0f} µm"]
-    words = {"stain": "stain {:.4g}", "total": "{} UMI", "bins": "region {}"}
-    parts += [text.format(values[name]) for name, text in words.items() if name in values]
+    x, y = at
+    parts = [f"x {int(x)}, y {int(y)} px · {x * um_per_px:.0f}, {y * um_per_px:.0f} µm"]
+    if "stain" in values:
+        parts.append(f"stain {values['stain']:.4g}")
+    if "total" in values:
+        nuclear = f", {values['nuclear']} nuclear" if "nuclear" in values else ""
+        parts.append(f"{values['total']} UMI{nuclear}")
+    if "bins" in values:
+        parts.append(f"region {values['bins']}" if values["bins"] else "outside the regions")
     score = values.get("cell_scores", values.get("nuclei_scores"))
     if score is not None:
         parts.append(f"score {score:.2f}")
-    if values.get("cells"):
-        parts.append(f"cell {values['cells']}")
+    found = [f"{word} {values[name]}" for word, name in (("cell", "cells"), ("nucleus", "nuclei")) if values.get(name)]
+    if values.get("ghosts"):
+        found.append(f"outside the area limits {values['ghosts']}")
+    if found:
+        parts.append(", ".join(found))
     return " · ".join(parts)
 
 

@@ -21,6 +21,9 @@ GHOSTS = "#ff7ab8"
 HIGHLIGHT = "#ffffff"
 """Outlines: yellow, sky blue and pink are told apart with every common colour vision."""
 
+CHANGES = {"kept": "#8d99a6", "split": "#f0e442", "merged": "#56b4e9", "lost": "#d55e00", "gained": "#009e73"}
+"""What became of cells: colours of Okabe and Ito, which are told apart with every common colour vision, on grey."""
+
 STATES = {
     "fresh": ("Ready", "The result belongs to the parameters shown."),
     "stale": ("Waiting", "The parameters or an input changed; it is computed when a view needs it or with Run."),
@@ -55,7 +58,10 @@ def style_widget() -> ipywidgets.HTML:
 
 @functools.cache
 def map_colours(name: str) -> tuple[str, ...]:
-    """Return the 256 colours of a map: ``"gray"``, ``"viridis"``, ``"cividis"`` or ``"magma"``."""
+    """Return the 256 colours of a map: gray, viridis, cividis, magma, or black to green or to magenta."""
+    if name in ("green", "magenta"):
+        # the two add up to grey where both are
+        return tuple(f"#00{i:02x}00" if name == "green" else f"#{i:02x}00{i:02x}" for i in range(256))
     from bokeh import palettes
 
     names = {

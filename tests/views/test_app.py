@@ -4,7 +4,7 @@ import pytest
 
 from segapp.app import App
 from segapp.pipeline.session import Session
-from segapp.views.layers import CURVES, IMAGES
+from segapp.views.scene import CURVES, IMAGES
 
 
 @pytest.fixture
