@@ -151,6 +151,15 @@ def print_summary(result: Result) -> None:
     print(f"median area {found['median_area_px']:,.0f} px ({frame.um2(found['median_area_px']):,.1f} um²)")
     print(f"median UMIs a cell {found['median_umis']:,.0f}")
     print(f"{found['umis_assigned']:,} of {found['n_umis']:,} UMIs in cells ({share:.1%})")
+    card = found["scorecard"]
+    if "median_genes" in card:
+        print(f"median genes a cell {card['median_genes']:,.0f}")
+    if "ratio" in card:
+        print(f"{card['ratio']:.2f} times the UMIs of random cells of the same sizes ({card['random_assigned']:.1%})")
+    if "nuclei_per_cell" in card:
+        print(f"{card['nuclei_per_cell']:.2f} nuclei a cell")
+    if card.get("within_limits", 1) < 1:
+        print(f"{card['within_limits']:.1%} of the cells found lie within the area limits")
     for stage, note in found["notes"].items():
         print(f"{stage}: {note}")
     print(f"{found['seconds_total']:.1f} s, peak memory {found['peak_memory_mb']:,.0f} MB")

@@ -131,7 +131,12 @@ def run(
     transcripts = gem if isinstance(gem, Transcripts) else _read_gem(gem, tick)
     image = stain if isinstance(stain, StainFile) or stain is None else _read_stain(stain)
     chosen = session.preset
-    session.load(transcripts, image, name=str(gem) if isinstance(gem, str | Path) else "")
+    source = {
+        name: str(Path(path).resolve())
+        for name, path in (("gem", gem), ("stain", stain))
+        if isinstance(path, str | Path)
+    }
+    session.load(transcripts, image, name=str(gem) if isinstance(gem, str | Path) else "", source=source)
     if not chosen:
         # the preset follows from the inputs, and the changes go over it
         session.set_many(_patches(session, set))
@@ -228,6 +233,7 @@ def _summary(session: Session, table: AnnData, began: float) -> dict[str, Any]:
         "umis_assigned": n_umis - int(uns["umis_unassigned"]),
         "median_area_px": float(np.median(table.obs["area_px"])) if table.n_obs else 0.0,
         "median_umis": float(np.median(table.obs["n_counts"])) if table.n_obs else 0.0,
+        "scorecard": dict(uns["scorecard"]),
         "preset": session.preset,
         "notes": {name: s.reason for name, s in statuses.items() if s.state == "fresh" and s.reason},
         "seconds": {name: round(s.seconds, 4) for name, s in statuses.items() if s.seconds is not None},

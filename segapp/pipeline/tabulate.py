@@ -49,25 +49,31 @@ def cell_sources(cells: np.ndarray, nuclei: np.ndarray | None, provenance: np.nd
     """Return where each cell came from, in the order of the ids: the source of its nucleus, or of itself."""
     ids = label_ids(cells)
     seeds = set() if nuclei is None else set(label_ids(nuclei).tolist())
-    found = []
-    for cell in ids.tolist():
-        code = int(provenance[cell]) if cell < len(provenance) else 0
-        if cell not in seeds:
-            found.append("components")
-        elif code:
-            found.append(SOURCES[code])
-        else:
-            found.append("drawn")
-    return found
+    return [_source(cell, cell in seeds, provenance) for cell in ids.tolist()]
+
+
+def cell_source(cell: int, nuclei: np.ndarray | None, provenance: np.ndarray) -> str:
+    """Return where one cell came from, as `cell_sources` does for all."""
+    return _source(cell, nuclei is not None and bool((nuclei == cell).any()), provenance)
+
+
+def _source(cell: int, seeded: bool, provenance: np.ndarray) -> str:
+    if not seeded:
+        return "components"
+    code = int(provenance[cell]) if cell < len(provenance) else 0
+    return SOURCES[code] if code else "drawn"
 
 
 def result_table(session: Session, tick: Any) -> AnnData:
-    """Return the table of a session as the user's own copy, with the recipe and the hashes of the inputs."""
+    """Return the table of a session as the user's own copy, with recipe, scorecard and the hashes of the inputs."""
+    from segapp.pipeline.figures import session_scorecard
+
     made = session.get("table", tick)
     table = made.copy()
     table.uns["segapp"] = {
         **table.uns["segapp"],
         "recipe": session.recipe().text(),
+        "scorecard": session_scorecard(session, tick).to_json(),
         "inputs": {name: value.digest for name, value in session.inputs.items()},
     }
     return table
