@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from segapp.core.records import make_transcripts
 from segapp.core.types import Cancelled, InputError
-from segapp.io import gem
+from segapp.io import gem_text
 from segapp.io.gem import read_gem, write_gem
 
 HEAD = "geneID\tx\ty\tMIDCount\n"
@@ -122,7 +122,7 @@ def test_blocks_do_not_show(tmp_path, monkeypatch):
     body = "".join(f"g{g}\t{x}\t{y}\t1\n" for g, x, y in rng.integers(0, 30, (500, 3)))
     path = write(tmp_path / "a.gem.gz", "#BinSize=1\n" + HEAD + body)
     whole = read_gem(path)
-    monkeypatch.setattr(gem, "_BLOCK", 37)
+    monkeypatch.setattr(gem_text, "_BLOCK", 37)
     blocks = []
     split = read_gem(path, tick=lambda done, total: blocks.append((done, total)))
     assert split.digest == whole.digest and split.n_umis == 500 and len(blocks) > 50
@@ -212,7 +212,7 @@ def test_bad_text_is_refused_with_one_sentence(tmp_path, name, text, reason):
 
 
 def test_the_line_is_right_in_a_later_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(gem, "_BLOCK", 64)
+    monkeypatch.setattr(gem_text, "_BLOCK", 64)
     path = write(
         tmp_path / "a.gem", "#BinSize=1\n" + HEAD + "a\t1\t1\t1\n" * 100 + "a\t1\t1\tx\n" + "a\t1\t1\t1\n" * 100
     )
