@@ -26,7 +26,8 @@ Add one in three steps:
 Slots are attributes that the page reads once, after ``__init__``: `header` (before Run full), `header_end` (last in the
 header), `toolbar` (above the views), `drawer` (title -> widget: tabs beside or below the views, 280 px and wider, so
 contents wrap; built on first sight where the value is a function that returns the widget), `cards` (stage -> widgets
-below the controls of its card), `overlay` (over the whole page; each positions itself).
+below the controls of its card), `overlay` (over the whole page; each positions itself), `menu` ((title, what it does,
+function): the menu at the end of the header), `keys` ("ctrl+z" -> (title, function); the list of keys shows them).
 
 Events are the methods of `Feature` below; override those that matter. They run on the thread of the widgets. What an
 event or a `guarded` callback raises becomes a banner, and no other feature notices. Work that takes longer than a
@@ -95,6 +96,8 @@ class Feature:
     drawer: Mapping[str, w.Widget | Callable[[], w.Widget]] = {}
     cards: Mapping[str, Sequence[w.Widget]] = {}
     overlay: Sequence[w.Widget] = ()
+    keys: Mapping[str, tuple[str, Callable[[], None]]] = {}
+    menu: Sequence[tuple[str, str, Callable[[], None]]] = ()
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -149,6 +152,9 @@ class Feature:
 
     def choice(self, name: str, value: str) -> None:
         """A list in the toolbar of the views was set."""
+
+    def hello(self, query: str) -> Any:
+        """The page is shown; `query` is what its address asks for, empty in a notebook."""
 
     def message(self, kind: str, message: Mapping[str, Any]) -> None:
         """The page of the views sent something else: a tap, a stroke, a key."""

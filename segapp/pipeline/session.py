@@ -71,6 +71,7 @@ class Session:
         self.name = ""
         self.source: Mapping[str, Any] = {}
         self.history: History[_State] = History()
+        self._begun: tuple[str, dict[str, Params]] | None = None
         self._running: str | None = None
         self._failures: dict[str, str] = {}
         self._computing = threading.RLock()
@@ -154,7 +155,10 @@ class Session:
         return getattr(self._starts()[stage] if chosen else self.start(stage), parameter)
 
     def _starts(self) -> dict[str, Params]:
-        return preset_params(self.preset, self.pipeline) if self.preset in PRESETS else self.pipeline.defaults()
+        if self._begun is None or self._begun[0] != self.preset:
+            known = self.preset in PRESETS
+            self._begun = self.preset, preset_params(self.preset, self.pipeline) if known else self.pipeline.defaults()
+        return self._begun[1]
 
     def reset(self, stage: str | None = None, parameter: str | None = None) -> None:
         """Set a parameter, a stage, or everything back to the value of the preset, or to the default without one."""

@@ -54,9 +54,10 @@ class Control:
         self.error = w.HTML()
         self.error.add_class("sg-error")
         self.error.layout.display = "none"
-        self.reset = w.Button(description="↺", tooltip=f"Back to the default, {_word(knob.default)}")
+        self.start: Any = knob.default
+        self.reset = w.Button(description="↺", tooltip=f"Back to {_word(knob.default)}")
         self.reset.add_class("sg-reset")
-        self.reset.on_click(lambda _: self._gesture(knob.default))
+        self.reset.on_click(lambda _: self._gesture(self.start))
         self.words = {word: self._word_button(word) for word in knob.words}
         self.row = w.HBox(self._build())
         self.row.add_class("sg-control-row")
@@ -69,6 +70,11 @@ class Control:
 
     # ---- what the session holds -> widgets
 
+    def begin(self, value: Any) -> None:
+        """Set the value that the reset button goes back to: the preset's, or the default."""
+        self.start = value
+        self.reset.tooltip = f"Back to {_word(value)}"
+
     def show(self, value: Any, um_per_px: float | None = None, automatic: float | None = None) -> None:
         """Write a value into the widgets; `automatic` is the number that a word such as auto stands for now."""
         self.value = value
@@ -80,7 +86,7 @@ class Control:
             for word, button in self.words.items():
                 button.value = value == word
         self.name.value = self._label()
-        self.reset.layout.visibility = "hidden" if value == self.knob.default else "visible"
+        self.reset.layout.visibility = "hidden" if value == self.start else "visible"
         if isinstance(value, str) and value in self.words:
             self.widget.add_class("sg-worded")
         else:

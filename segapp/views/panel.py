@@ -58,6 +58,9 @@ class StagePanel:
         head.add_class("sg-card-head")
         self.reason = w.HTML()
         self.reason.add_class("sg-reason")
+        self.reset = w.Button(description="↺ Reset this stage", tooltip="Every parameter of this card as in the preset")
+        self.reset.add_class("sg-reset-stage")
+        self.reset.on_click(lambda _: self.session.reset(stage.name))
         self.body = w.VBox([])
         self.body.add_class("sg-card-body")
         self.widget = w.VBox([head, self.body])
@@ -109,7 +112,13 @@ class StagePanel:
             self._build(params)
         grid = self.session.peek("frame")
         um_per_px = None if grid is None else grid.um_per_px
+        start = self.session.start(self.stage.name)
+        same = params == start
+        self.reset.layout.display = "none" if same else ""
+        (self.widget.remove_class if same else self.widget.add_class)("sg-changed")
         for name, control in self.controls.items():
+            if control.start != (begun := self.session.start_value(self.stage.name, name)):
+                control.begin(begun)
             artefact = AUTOMATIC.get((self.stage.name, name))
             automatic = None if artefact is None else self.session.peek(artefact)
             value = getattr(params, name)
@@ -123,7 +132,14 @@ class StagePanel:
         self.reason.layout.display = "" if self.reason.value else "none"
         first = [control.widget for name, control in self.controls.items() if not name.startswith(FINE)]
         fine = [control.widget for name, control in self.controls.items() if name.startswith(FINE)]
-        self.body.children = [doc, self.reason, *first, *([_folded("Fine tuning", fine)] if fine else []), *self._extra]
+        self.body.children = [
+            doc,
+            self.reason,
+            *first,
+            *([_folded("Fine tuning", fine)] if fine else []),
+            self.reset,
+            *self._extra,
+        ]
 
     def _knobs(self, kind: type) -> list[Any]:
         declared = self.stage.declared

@@ -14,3 +14,10 @@ def session(sample):
     made = Session("sync")
     made.load(sample.transcripts, sample.stain, name=sample.title)
     return made
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """What the app keeps of a session goes to a folder of the test."""
+    monkeypatch.setenv("SEGAPP_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"

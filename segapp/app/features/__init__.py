@@ -10,7 +10,15 @@ FEATURES = (
     "segapp.app.features.opening:Opening",
     "segapp.app.features.work:Work",
     "segapp.app.features.numbers:Numbers",
+    "segapp.app.features.scorecard:Figures",
+    "segapp.app.features.histograms:Histograms",
+    "segapp.app.features.card:Card",
+    "segapp.app.features.compare:Compare",
+    "segapp.app.features.steps:Steps",
     "segapp.app.features.export:Export",
+    "segapp.app.features.keeping:Keeping",
+    "segapp.app.features.copying:Copying",
+    "segapp.app.features.shortcuts:Shortcuts",
 )
 """``module:Class`` of every feature, in the order of the page."""
 

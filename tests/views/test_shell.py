@@ -1,0 +1,233 @@
+"""The app without a browser: steps, sessions that come back, copies, keys, errors of features."""
+
+import json
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from segapp.app import App
+from segapp.app.feature import Fan, Feature, guarded
+from segapp.core.types import InputError
+from segapp.io import state as states
+from segapp.pipeline.session import Session
+from segapp.views.frame import Drawer
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Messages of every small widget to the page."""
+    import anywidget
+
+    messages = []
+    monkeypatch.setattr(
+        anywidget.AnyWidget, "send", lambda self, message, buffers=None: messages.append((message, buffers))
+    )
+    return messages
+
+
+@pytest.fixture
+def app(session, sent, tmp_path):
+    return App(session, out=tmp_path)
+
+
+def press(app, key):
+    app.page._receive(app.page, {"type": "key", "key": key}, [])
+
+
+def hello(app, query=""):
+    app.page._receive(app.page, {"type": "hello", "query": query}, [])
+
+
+def last(sent, kind):
+    return next(message for message, _ in reversed(sent) if message.get("type") == kind)
+
+
+# ---- features
+
+
+def test_a_feature_that_fails_is_a_banner_and_stops_no_other(app):
+    told = []
+
+    class Broken(Feature):
+        def loaded(self):
+            raise ZeroDivisionError("no luck")
+
+    class Sound(Feature):
+        def loaded(self):
+            told.append("loaded")
+
+    Fan(app.banner, [Broken(app), Sound(app)])("loaded")
+    assert told == ["loaded"]
+    assert "no luck" in app.banner.text and "Traceback" in app.banner.message.value
+
+
+def test_an_error_that_a_person_can_mend_is_one_sentence(app):
+    class Asking(Feature):
+        @guarded
+        def press(self):
+            raise InputError("give another file")
+
+    Asking(app).press()
+    assert app.banner.text == "give another file" and "details" not in app.banner.message.value
+
+
+def test_a_section_is_built_when_it_is_first_open():
+    import ipywidgets as w
+
+    built = []
+    drawer = Drawer({"A": w.HTML("a"), "B": lambda: built.append("B") or w.HTML("b")}, opened=1)
+    assert drawer.is_open("A") and not drawer.is_open("B") and not built
+    drawer.headings["B"].click()
+    drawer.headings["B"].click()
+    drawer.headings["B"].click()
+    assert built == ["B"] and drawer.is_open("B")
+
+
+def test_unused_stages_are_counted_and_out_of_the_way(app):
+    off = [name for name, status in app.session.statuses().items() if status.state == "off"]
+    assert app.stages.unused.description == f"Not used ({len(off)})"
+    assert all("sg-is-off" in app.panels[name].widget._dom_classes for name in off)
+    app.stages.unused.click()
+    assert "sg-with-unused" in app.stages.widget._dom_classes
+
+
+# ---- steps
+
+
+def test_undo_and_redo_by_key_and_button(app, session):
+    steps = app.features["steps"]
+    assert steps.undo_button.disabled
+    app.panels["cell_score"].controls["k"].slider.value = 11
+    assert not steps.undo_button.disabled
+    press(app, "ctrl+z")
+    assert session.params["cell_score"].k == 7 == app.panels["cell_score"].controls["k"].slider.value
+    assert app.status.n_cells == len(np.unique(session.peek("cells"))) - 1
+    steps.redo_button.click()
+    assert session.params["cell_score"].k == 11
+
+
+def test_a_parameter_a_stage_and_everything_go_back_to_the_preset(app, session):
+    app.panels["cells"].open()
+    control = app.panels["cells"].controls["max_area"]
+    assert control.reset.layout.visibility == "hidden"
+    control.slider.value = 800
+    assert "1200" in control.reset.tooltip
+    control.reset.click()
+    assert session.params["cells"].max_area == 1200
+    app.panels["cell_score"].controls["k"].slider.value = 11
+    assert app.panels["cell_score"].reset.layout.display == ""
+    app.panels["cell_score"].reset.click()
+    assert session.params["cell_score"].k == 7
+    assert app.panels["cell_score"].reset.layout.display == "none"
+    session.set("cells", distance=3)
+    app.menu.actions["Reset all parameters"].click()
+    assert session.params["cells"].distance == 8
+
+
+def test_the_list_of_keys_names_every_key_of_every_feature(app):
+    press(app, "?")
+    dialog = app.features["shortcuts"]
+    assert dialog.dialog.opened
+    for feature in app.features.values():
+        for title, _ in feature.keys.values():
+            assert title in dialog.list.value
+    assert "Ctrl+Z" in dialog.list.value and "Zoom in" in dialog.list.value
+
+
+# ---- sessions
+
+
+def test_what_nobody_sees_is_not_kept(app, session, state):
+    session.set("cell_score", k=9)
+    assert states.list_states() == []
+    hello(app)
+    assert states.list_states() == [app.page.resume]
+
+
+def test_a_reload_brings_everything_back(sent):
+    app = App(Session("sync"))
+    app.open_sample("stereoseq")
+    hello(app)
+    app.session.set("cell_score", k=9)
+    app.session.set("edits", log=[{"op": "delete", "points": [[150, 140]]}])
+    app.canvas._receive(app.canvas, {"type": "choice", "name": "rna", "value": "bins"}, [])
+    word = app.page.resume
+    again = App(Session("sync"))
+    hello(again, f"?resume={word}&x=1")
+    assert again.session.params == app.session.params and again.session.preset == app.session.preset
+    assert again.session.source == {"sample": "stereoseq"}
+    assert again.layers.rna == "bins" and again.page.resume == word
+    assert np.array_equal(again.session.get("cells"), app.session.get("cells"))
+
+
+def test_an_address_whose_session_is_gone_says_so(app):
+    hello(app, "?resume=0123456789abcdef")
+    assert "not kept any more" in app.banner.text
+    hello(app, "?resume=../../etc/passwd")
+    assert "not kept any more" in app.banner.text
+
+
+def test_the_second_of_two_tabs_keeps_a_copy_and_says_so(app, session, sent, sample):
+    hello(app)
+    word = app.page.resume
+    other = Session("sync")
+    other.load(sample.transcripts, sample.stain, name=sample.title)
+    tab = App(other)
+    hello(tab, f"?resume={word}")
+    tab.session.set("cell_score", k=9)
+    assert tab.page.resume == word and tab.banner.text == ""
+    session.set("cell_score", k=11)
+    assert "another tab" in app.banner.text
+    assert app.page.resume != word
+    assert [json.loads(states.read_state(w))["params"]["cell_score"]["k"] for w in (word, app.page.resume)] == [9, 11]
+
+
+def test_download_and_restore_of_a_session(app, session, sent):
+    session.set("cell_score", k=9)
+    press(app, "ctrl+s")
+    (message, (content,)) = next(item for item in sent if "name" in item[0] and item[1])
+    assert message["name"].endswith("_session.json")
+    session.set("cell_score", k=13)
+    keeping = app.features["keeping"]
+    keeping.file.value = (
+        {"name": "s.json", "type": "", "size": len(content), "content": content, "last_modified": datetime.now()},
+    )
+    assert session.params["cell_score"].k == 9
+    assert "restored" in app.banner.text
+    keeping.file.value = (
+        {"name": "x.json", "type": "", "size": 3, "content": b"[1]", "last_modified": datetime.now()},
+    )
+    assert "not a segapp recipe" in app.banner.text
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(app, session, state):
+    state.write_text("a file where the folder should be")
+    hello(app)
+    assert "not saved by itself" in app.banner.text
+    app.banner.hide()
+    session.set("cell_score", k=9)
+    assert app.banner.text == ""
+
+
+# ---- copies
+
+
+def test_copies_are_in_the_clipboard_and_on_the_page(sent):
+    app = App(Session("sync"))
+    app.open_sample("stereoseq")
+    app.menu.actions["Copy as Python"].click()
+    text = last(sent, "copy")["text"]
+    assert "segapp.load_sample('stereoseq')" in text and "preset='rna-two-pass'" in text
+    compile(text, "copied", "exec")
+    app.menu.actions["Copy as command"].click()
+    assert "segapp run --gem stereoseq/stereoseq.gem.gz" in last(sent, "copy")["text"]
+    assert app.features["copying"].dialog.opened
+
+
+# ---- the page asks whether anyone is there
+
+
+def test_the_kernel_answers_the_page(app, sent):
+    app.page._receive(app.page, {"type": "ping"}, [])
+    assert last(sent, "pong")
