@@ -58,7 +58,7 @@ def contrast(image: np.ndarray, gamma: float, *, counts: bool) -> Contrast:
     --------
     >>> made = contrast(np.arange(100.0).reshape(10, 10), 1.0, counts=False)
     >>> made.levels[0], made.levels[500], made.levels[1000]
-    (0, 128, 255)
+    (0, 129, 255)
     """
     black, white = stretch(image, *WIDEST)
     if counts:
