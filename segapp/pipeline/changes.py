@@ -43,7 +43,7 @@ def changed_params(before: Mapping[str, Params], after: Mapping[str, Params]) ->
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return (
-            "none" if not value else f"{len(value)} items" if isinstance(value[0], dict) else ", ".join(map(str, value))
-        )
+        if value and isinstance(value[0], dict):
+            return "1 entry" if len(value) == 1 else f"{len(value)} entries"
+        return ", ".join(map(str, value)) or "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
