@@ -122,7 +122,7 @@ class App:
             [*(widget for feature in features for widget in feature.header_end), self.menu.widget],
         )
         self._keys = {key: call for feature in features for key, (_, call) in feature.keys.items()}
-        self.page.keys = list(self._keys)
+        self.page.shortcuts = list(self._keys)
         self.drawer = Drawer({title: made for feature in features for title, made in feature.drawer.items()})
         self.stages = Stages({name: panel.widget for name, panel in self.panels.items()})
         self.widget = frame(

@@ -144,7 +144,7 @@ function start(model, el, root) {
     }
     // text fields have an undo of their own
     if (event.target.matches?.(EDITABLE) && !event.target.matches("input[readonly]")) return;
-    if (!inside.contains(event.target) || !model.get("keys").includes(now)) return;
+    if (!inside.contains(event.target) || !model.get("shortcuts").includes(now)) return;
     event.preventDefault();
     event.stopPropagation();
     model.send({ type: "key", key: now });

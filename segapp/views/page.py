@@ -16,13 +16,13 @@ class Page(anywidget.AnyWidget):
     Parameters
     ----------
     on_key : callable
-        Called with the name of a pressed combination of `keys`, such as ``"ctrl+z"``.
+        Called with the name of a pressed combination of `shortcuts`, such as ``"ctrl+z"``.
     on_hello : callable
         Called with the query of the page's address once it is shown; empty in a notebook.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
-    keys = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    shortcuts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     resume = traitlets.Unicode().tag(sync=True)
 
     def __init__(
