@@ -41,9 +41,9 @@ def halve(image: np.ndarray, kind: Kind) -> np.ndarray:
     height, width = image.shape[-2:]
     wide = np.uint32 if kind == "sum" else (np.float64 if image.dtype.kind == "f" else np.uint32)
     whole = np.pad(image, [*((0, 0) for _ in image.shape[:-2]), (0, height % 2), (0, width % 2)])
-    sums = whole[..., 0::2, 0::2].astype(wide)
+    sums: np.ndarray = whole[..., 0::2, 0::2].astype(wide)
     for part in (whole[..., 0::2, 1::2], whole[..., 1::2, 0::2], whole[..., 1::2, 1::2]):
-        sums += part
+        np.add(sums, part, out=sums)
     if kind == "sum":
         return sums
     tall = np.minimum(2, height - np.arange(0, height, 2))

@@ -128,13 +128,13 @@ def test_it_goes_on_after_a_kill_at_any_moment(gem, stain, chip, tmp_path):
         "gem_text._BLOCK, convert.MARK_S = 20_000, 0.0\n"
         "def tell(*at):\n"
         "    print(*at, flush=True)\n"
-        "    time.sleep(0.01)\n"
+        "    time.sleep(0.005)\n"
         "convert_chip(sys.argv[1], sys.argv[2], stain=sys.argv[3], tell=tell)\n"
     )
     out = tmp_path / "chip"
     random.seed(3)
     kills = 0
-    for lines in (3, 12, 25, 40, 10_000):
+    for lines in (3, 14, 30, 10_000):
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(gem), str(out), str(stain)], stdout=subprocess.PIPE, text=True
         )
@@ -150,7 +150,7 @@ def test_it_goes_on_after_a_kill_at_any_moment(gem, stain, chip, tmp_path):
             break
         with pytest.raises(InputError, match="segapp convert"):
             Chip.open(out)
-    assert kills >= 3
+    assert kills == 3
     done = Chip.open(out)
     assert done.digest == chip.digest and not (out / "spool").exists()
     assert np.array_equal(done.counts("spliced", done.box), chip.counts("spliced", chip.box))
