@@ -174,6 +174,7 @@ def check_everything(seen: Visit, out: Any) -> None:
     seen.until_idle()
     cells = seen.cells()
     seen.page.locator(".sg-export").click()
+    seen.page.get_by_role("button", name="AnnData (cells x genes)").click()
     seen.until("the export", lambda: "written to" in seen.page.locator(".sg-banner").inner_text())
     (path,) = out.glob("*.h5ad")
     assert anndata.read_h5ad(path).n_obs == cells

@@ -124,7 +124,7 @@ def test_run_full_counts_genes(app, session):
 
 
 def test_export_writes_a_readable_file(app, tmp_path):
-    app.features["export"].button.click()
+    app.features["export"].menu_of_formats.actions["AnnData (cells x genes)"].click()
     (path,) = tmp_path.glob("*.h5ad")
     assert anndata.read_h5ad(path).n_obs == app.status.n_cells
     assert path.name in app.banner.text

@@ -231,3 +231,93 @@ def test_copies_are_in_the_clipboard_and_on_the_page(sent):
 def test_the_kernel_answers_the_page(app, sent):
     app.page._receive(app.page, {"type": "ping"}, [])
     assert last(sent, "pong")
+
+
+# ---- files out
+
+
+def test_every_format_is_in_the_menu_and_writes(app, tmp_path):
+    from segapp.io.export import EXPORTERS
+
+    menu = app.features["export"].menu_of_formats
+    assert list(menu.actions) == [exporter.title for exporter in EXPORTERS.values()]
+    menu.actions[EXPORTERS["tif"].title].click()
+    (path,) = tmp_path.glob("*.tif")
+    assert path.name in app.banner.text
+
+
+def test_a_file_that_cannot_be_written_is_said(app, tmp_path):
+    app.out = tmp_path / "file"
+    app.out.write_text("")
+    app.features["export"].write("tif")
+    assert "was not written" in app.banner.text
+
+
+# ---- files in
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A root with a section in a folder; the page may not leave it."""
+    from segapp.io.samples import write_sample
+
+    root = tmp_path / "root"
+    write_sample("tissue", root / "section", size=128, seed=11)
+    (tmp_path / "secret.gem").write_text("geneID\tx\ty\tMIDCount\nActb\t1\t1\t1\n")
+    monkeypatch.setenv("SEGAPP_ROOT", str(root))
+    monkeypatch.setenv("SEGAPP_MAX_UPLOAD", "1000000")
+    return root
+
+
+def entries(opening):
+    return {button.description: button for button in opening.dialog.entries.children if hasattr(button, "click")}
+
+
+def upload(widget, sent, name, content, part=100_000):
+    """Send a file as the page does; return the sentence of a refusal, or None."""
+    widget._receive(widget, {"type": "offer", "name": name, "size": len(content)}, [])
+    at = 0
+    while sent[-1][0]["type"] != "no" and at < len(content):
+        widget._receive(widget, {"type": "part", "offset": at}, [memoryview(content[at : at + part])])
+        at = sent[-1][0].get("offset", at)
+    return sent[-1][0].get("text")
+
+
+def test_a_folder_is_walked_files_are_estimated_and_opened(folder, sent):
+    app = App(Session("sync"))
+    opening = app.features["opening"]
+    press(app, "ctrl+o")
+    assert list(entries(opening)) == ["▸ section"]
+    entries(opening)["▸ section"].click()
+    assert list(entries(opening))[:1] == ["▸ .."] and "truth_cells.tif" in entries(opening)
+    entries(opening)["stain.tif"].click()
+    assert opening.dialog.go.disabled and "Choose the RNA" in opening.dialog.needs.value
+    entries(opening)["tissue.gem.gz"].click()
+    assert "GB of memory" in opening.dialog.needs.value
+    opening.dialog.go.click()
+    assert not opening.dialog.dialog.opened and app.status.n_cells > 0
+    assert app.session.source["gem"].endswith("tissue.gem.gz")
+
+
+def test_no_way_leads_out_of_the_root(folder, sent, tmp_path):
+    app = App(Session("sync"))
+    opening = app.features["opening"]
+    for way in (lambda: opening.enter(".."), lambda: opening.choose("../secret.gem")):
+        way()
+        assert "not within reach" in app.banner.text
+        app.banner.hide()
+    app.open_files(tmp_path / "secret.gem")
+    assert "not within reach" in app.banner.text and not app.session.inputs
+
+
+def test_uploads_come_in_parts_or_are_refused_in_a_sentence(folder, sent):
+    app = App(Session("sync"))
+    opening = app.features["opening"]
+    widget = opening.dialog.upload
+    gem = (folder / "section" / "tissue.gem.gz").read_bytes()
+    assert upload(widget, sent, "up.gem.gz", gem, part=20_000) is None
+    assert "up.gem.gz" in opening.dialog.chosen.value
+    assert "--max-upload" in upload(widget, sent, "up.gem.gz", b"0" * 1_000_001)
+    assert "no kind" in upload(widget, sent, "up.exe", b"0")
+    opening.dialog.go.click()
+    assert app.status.n_cells > 0

@@ -1,30 +1,41 @@
-"""Write the result to files."""
+"""Write the result to files, in any format that there is an exporter for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import ipywidgets as w
-
 from segapp.app.feature import Feature, guarded
+from segapp.core.types import SegappError
+from segapp.io.export import EXPORTERS, Exporter
 from segapp.views.captions import file_name
+from segapp.views.menu import Menu
+
+LARGEST = 400 << 20
+"""Bytes that are handed to the browser; a larger file stays where it was written."""
 
 
 class Export(Feature):
-    """Computes what is missing, writes it, and offers it to the browser."""
+    """Computes what is missing, writes it away from the page's thread, and offers it to the browser."""
 
     name = "export"
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
-        self._wanted = False
-        self.button = w.Button(
-            description="Export", tooltip="Write the table of cells x genes as an .h5ad file", disabled=True
+        self._wanted: Exporter | None = None
+        self.menu_of_formats = Menu(
+            "Export",
+            "Write the result to a file",
+            [
+                (exporter.title, exporter.doc, lambda exporter=exporter: self.write(exporter.name))  # type: ignore[misc]
+                for exporter in EXPORTERS.values()
+            ],
         )
+        self.button = self.menu_of_formats.button
+        self.button.disabled = True
         self.button.add_class("sg-export")
-        self.button.on_click(lambda _: self.write())
-        self.header_end = (self.button,)
+        self.header_end = (self.menu_of_formats.widget,)
 
     def loaded(self) -> None:
         """Allow it."""
@@ -32,36 +43,54 @@ class Export(Feature):
 
     def failed(self, stage: str, sentence: str) -> None:
         """Give up."""
-        self._wanted = False
+        self._wanted = None
 
     def stopped(self) -> None:
         """Give up."""
-        self._wanted = False
+        self._wanted = None
 
     def result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
-        """Write the table that was asked for."""
-        if self._wanted and "table" in artefacts:
-            self._write(artefacts["table"])
+        """Write what was asked for as soon as everything is there."""
+        if "table" in artefacts and self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self._write(wanted)
 
     @guarded
-    def write(self) -> None:
-        """Compute the table where it is not there yet, and write it."""
-        table = self.session.peek("table")
-        if table is None:
-            self._wanted = True
+    def write(self, name: str = "h5ad") -> None:
+        """Compute the table where it is not there yet, and write the format `name`."""
+        exporter = EXPORTERS[name]
+        if self.session.peek("table") is None:
+            self._wanted = exporter
             self.app.ask("table")
         else:
-            self._write(table)
+            self._write(exporter)
 
-    def _write(self, table: Any) -> None:
-        from segapp.io.table import write_h5ad
+    def _write(self, exporter: Exporter) -> None:
+        from segapp.pipeline.job import result_of
 
-        self._wanted = False
-        path = self.app.out.resolve() / f"{file_name(self.session.name)}_cells.h5ad"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_h5ad(table, path)
+        path = self.app.out.resolve() / f"{file_name(self.session.name)}_cells{exporter.suffix}"
+        self.status.work(f"Writing {path.name} …")
+
+        def work() -> str:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            result = result_of(self.session)
+            exporter.write(result, path)
+            return f"{result.table.n_obs:,} cells x {result.table.n_vars:,} genes"
+
+        def done(found: Any, error: Exception | None) -> None:
+            self.status.work("")
+            if error is not None:
+                sentence = str(error) if isinstance(error, SegappError) else f"{type(error).__name__}: {error}"
+                self.banner.show(f"{exporter.title} was not written: {sentence}")
+                return
+            self._offer(found, path)
+
+        self.app.background(work, done)
+
+    def _offer(self, found: str, path: Path) -> None:
+        small = path.is_file() and path.stat().st_size <= LARGEST
         self.banner.show(
-            f"{table.n_obs:,} cells x {table.n_vars:,} genes were written to {path}",
+            f"{found} were written to {path}",
             good=True,
-            action=("Download", lambda: self.app.download.offer(path.name, path.read_bytes())),
+            action=("Download", lambda: self.app.download.offer(path.name, path.read_bytes())) if small else None,
         )

@@ -1,0 +1,110 @@
+"""What a page may name: inside the root, of a kind that is read, within the limit; and what opening takes."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from segapp.core.types import InputError
+from segapp.io import folders
+from segapp.io.estimate import Estimate, estimate
+from segapp.io.folders import Upload, allowed, inside, list_folder
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGAPP_STATE", str(tmp_path / "state"))
+    made = tmp_path / "root"
+    (made / "deep").mkdir(parents=True)
+    (made / "deep" / "a.gem.gz").write_bytes(b"x")
+    (made / "b.tif").write_bytes(b"x")
+    (made / "key.pem").write_bytes(b"x")
+    (tmp_path / "secret.gem").write_text("outside")
+    (made / "link.gem").symlink_to(tmp_path / "secret.gem")
+    (made / "door").symlink_to(tmp_path)
+    return made
+
+
+@pytest.mark.parametrize(
+    "path", ["..", "../secret.gem", "link.gem", "door", "door/secret.gem", "/etc/passwd", "none.gem"]
+)
+def test_nothing_outside_is_within_reach_by_dots_links_or_names(root, path):
+    with pytest.raises(InputError, match="not within reach"):
+        inside(root, path)
+    assert not allowed(root / path, [root]) or path == "none.gem"
+
+
+def test_a_folder_lists_what_is_inside_and_can_be_read(root):
+    assert list_folder(root).folders == ("deep",)
+    assert list_folder(root).files == ("b.tif",)
+    assert list_folder(root, "deep").files == ("a.gem.gz",)
+    assert list_folder(root, contains="zzz").files == ()
+
+
+def test_a_long_folder_is_cut_and_says_so(root, monkeypatch):
+    monkeypatch.setattr(folders, "LISTED", 3)
+    for index in range(5):
+        (root / f"{index}.gem").write_text("")
+    found = list_folder(root)
+    assert len(found.folders) + len(found.files) == 3 and found.more == 4
+
+
+def test_an_upload_comes_in_parts_and_whole(root):
+    upload = Upload("../../my section.gem", 7, limit=100)
+    assert not upload.add(b"abcd")
+    assert not upload.path.exists()
+    assert upload.add(b"efg")
+    assert upload.path.read_bytes() == b"abcdefg" and upload.path.name == "my section.gem"
+    assert allowed(upload.path, [folders.uploads_folder()])
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "match"), [("a.exe", 3, "no kind"), ("a.gem", 101, "--max-upload"), ("a.gem", 0, "uploads may")]
+)
+def test_an_upload_that_cannot_be_is_refused_before_it_comes(root, name, size, match):
+    with pytest.raises(InputError, match=match):
+        Upload(name, size, limit=100)
+    assert not list(folders.uploads_folder().glob("*")) if folders.uploads_folder().exists() else True
+
+
+def test_more_than_was_announced_is_refused_and_removed(root):
+    upload = Upload("a.gem", 3, limit=100)
+    with pytest.raises(InputError, match="more of a"):
+        upload.add(b"abcd")
+    assert not upload.path.parent.exists()
+
+
+def test_the_estimate_is_near_for_plain_and_packed_files(tmp_path):
+    random = np.random.default_rng(3)
+    rows = "".join(
+        f"gene{g}\t{x}\t{y}\t1\n" for g, x, y in zip(*random.integers(0, 1000, (3, 200_000)).tolist(), strict=True)
+    )
+    text = "#BinSize=1\ngeneID\tx\ty\tMIDCount\n" + rows
+    plain, packed = tmp_path / "a.gem", tmp_path / "b.gem.gz"
+    plain.write_text(text)
+    packed.write_bytes(gzip.compress(text.encode(), 4))
+    for path in (plain, packed):
+        found = estimate(path)
+        assert abs(found.records - 200_000) < 30_000
+        assert found.pixels == 10**6
+
+
+def test_the_frame_is_that_of_the_stain(tmp_path):
+    from segapp.io.image import write_image
+
+    gem = tmp_path / "a.gem"
+    gem.write_text("geneID\tx\ty\tMIDCount\nActb\t5\t5\t1\n")
+    write_image(tmp_path / "a.tif", np.zeros((300, 200), np.uint8))
+    assert estimate(gem, tmp_path / "a.tif").pixels == 60_000
+
+
+def test_too_little_memory_is_said():
+    assert "more than is free" in Estimate(10**9, 10**9, 100 << 30, 9999.0, 8 << 30).text()
+    assert "more than is free" not in Estimate(10**9, 10**9, 100 << 30, 9999.0, None).text()
+
+
+def test_a_file_that_is_broken_is_a_sentence(tmp_path):
+    path = tmp_path / "a.gem.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x00garbage")
+    with pytest.raises(InputError, match="cannot be read"):
+        estimate(path)
