@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_labels, check_mask, check_odd, check_same_shape
+from segapp.core.checks import check_labels, check_mask, check_odd, check_same_shape, frozen
 from segapp.core.label.expand import count_unassigned, expand
 from segapp.core.params import Params, knob
 from segapp.core.types import InputError, Tick, no_tick
@@ -159,7 +159,8 @@ def label_components(
 
     area = stats[:, cv2.CC_STAT_AREA]
     seeded = np.zeros(n, bool)
-    seeded[components[kept > 0]] = True
+    if seeds is not None:
+        seeded[components[kept > 0]] = True
     seeded[0] = True
     whole = ~seeded & (area <= area_threshold)
     split = ~seeded & ~whole
@@ -171,12 +172,13 @@ def label_components(
 
     ids = np.zeros(n, np.int32)
     ids[whole] = np.arange(first, first + whole.sum())
-    labels = np.where(kept > 0, kept, ids[components])
+    labels, large = np.empty(mask.shape, np.int32), np.empty(mask.shape, np.bool_)
+    _spread(components.ravel(), frozen(kept).ravel(), ids, split, labels.ravel(), large.ravel())
     if split.any():
-        cores = erode_to_cores(split[components], k=k, min_area=min_area, n_iter=n_iter, tick=tick)
+        cores = erode_to_cores(large, k=k, min_area=min_area, n_iter=n_iter, tick=tick)
         tick(2, 4)
         pieces = cv2.connectedComponents(cores.view(np.uint8), connectivity=8)[1]
-        labels = np.where(pieces > 0, pieces + np.int32(first - 1 + whole.sum()), labels)
+        _add_pieces(pieces.ravel(), int(first - 1 + whole.sum()), labels.ravel())
     grown = expand(labels, distance=distance, max_area=max_area, mask=mask)
     tick(3, 4)
     too_far, too_large = count_unassigned(labels, grown, mask, distance=distance)
@@ -225,8 +227,8 @@ def erode_to_cores(mask: np.ndarray, *, k: int, min_area: int, n_iter: int, tick
     """
     mask = check_mask(mask, "mask")
     depth = _depth(mask, check_odd(k, "k"), n_iter, tick)
-    keep = _small_nodes(depth, _descending(depth.ravel()), min_area)
-    return keep.reshape(mask.shape)
+    width = mask.shape[1]
+    return _small_nodes(depth, _descending(depth.ravel(), width), _around(width + 2), GROUPS, min_area)
 
 
 def limit(value: int | str) -> float:
@@ -278,8 +280,34 @@ def _depth(mask: np.ndarray, k: int, n_iter: int, tick: Tick) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _descending(depth: np.ndarray) -> np.ndarray:
-    """Indices of the pixels above 0, deepest first, by row within a level (counting sort)."""
+def _spread(
+    components: np.ndarray,
+    kept: np.ndarray,
+    ids: np.ndarray,
+    split: np.ndarray,
+    labels: np.ndarray,
+    large: np.ndarray,
+) -> None:
+    """Give each pixel the label it keeps, or the id of its component; mark the components to split."""
+    for i in range(components.size):
+        component = components[i]
+        labels[i] = kept[i] if kept[i] > 0 else ids[component]
+        large[i] = split[component]
+
+
+@njit(cache=True, nogil=True)
+def _add_pieces(pieces: np.ndarray, before: int, labels: np.ndarray) -> None:
+    for i in range(pieces.size):
+        if pieces[i] > 0:
+            labels[i] = pieces[i] + before
+
+
+# Pixels are numbered in an image with a rim of one px, so that no neighbour has to be checked for the border.
+
+
+@njit(cache=True, nogil=True)
+def _descending(depth: np.ndarray, width: int) -> np.ndarray:
+    """Numbers of the pixels above 0, deepest first, by row within a level (counting sort)."""
     deepest = 0
     for value in depth:
         deepest = max(deepest, value)
@@ -292,11 +320,39 @@ def _descending(depth: np.ndarray) -> np.ndarray:
         start[level] = total
         total += count
     order = np.empty(total, np.int64)
-    for i in range(depth.size):
-        if depth[i] > 0:
-            order[start[depth[i]]] = i
-            start[depth[i]] += 1
+    for row in range(depth.size // width):
+        for i in range(row * width, (row + 1) * width):
+            if depth[i] > 0:
+                order[start[depth[i]]] = i + 2 * row + width + 3
+                start[depth[i]] += 1
     return order
+
+
+_RING = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
+
+
+def _around(stride: int) -> np.ndarray:
+    return np.array([dy * stride + dx for dy, dx in _RING], np.int64)
+
+
+def _groups() -> np.ndarray:
+    """For each set of neighbours (bits in the order of the ring): how many groups touch only through the pixel in the
+    middle, and one neighbour of each."""
+    table = np.zeros((256, 5), np.int64)
+    for bits in range(256):
+        open_ones = [i for i in range(8) if bits >> i & 1]
+        while open_ones:
+            group = [open_ones.pop(0)]
+            table[bits, 0] += 1
+            table[bits, table[bits, 0]] = group[0]
+            for one in group:
+                near = [i for i in open_ones if max(abs(a - b) for a, b in zip(_RING[one], _RING[i], strict=True)) == 1]
+                group += near
+                open_ones = [i for i in open_ones if i not in near]
+    return table
+
+
+GROUPS = _groups()
 
 
 @njit(cache=True, nogil=True)
@@ -308,29 +364,37 @@ def _root(parent: np.ndarray, i: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _small_nodes(depth: np.ndarray, order: np.ndarray, min_area: int) -> np.ndarray:
+def _small_nodes(
+    depth: np.ndarray, order: np.ndarray, around: np.ndarray, groups: np.ndarray, min_area: int
+) -> np.ndarray:
     """Pixels whose node, at the level of the pixel, is of at most `min_area` or has nothing deeper inside."""
     height, width = depth.shape
-    level = depth.ravel()
-    parent = np.full(depth.size, -1, np.int64)
-    area = np.zeros(depth.size, np.int64)
-    deepest = np.zeros(depth.size, np.int32)
-    keep = np.zeros(depth.size, np.bool_)
+    stride = width + 2
+    parent = np.empty((height + 2) * stride, np.int32)
+    area, deepest = np.empty_like(parent), np.empty_like(parent)
+    done = np.zeros(parent.size, np.uint8)
+    keep = np.zeros(depth.shape, np.bool_)
     begin = 0
     while begin < len(order):
-        now = level[order[begin]]
+        now = depth[order[begin] // stride - 1, order[begin] % stride - 1]
         end = begin
-        while end < len(order) and level[order[end]] == now:
+        while end < len(order):
             i = order[end]
-            parent[i], area[i], deepest[i] = i, 1, now
-            y, x = i // width, i % width
-            here = i
-            for v in range(max(y - 1, 0), min(y + 2, height)):
-                for u in range(max(x - 1, 0), min(x + 2, width)):
-                    other = v * width + u
-                    if other == i or parent[other] < 0:
-                        continue
-                    there = _root(parent, other)
+            if depth[i // stride - 1, i % stride - 1] != now:
+                break
+            bits = 0
+            for side in range(8):
+                bits |= np.int64(done[i + around[side]]) << side
+            done[i] = 1
+            # neighbours that touch each other are joined already: one of each group is enough
+            if groups[bits, 0] == 0:
+                parent[i], area[i], deepest[i] = i, 1, now
+            else:
+                here = _root(parent, i + around[groups[bits, 1]])
+                parent[i] = here
+                area[here] += 1
+                for g in range(2, groups[bits, 0] + 1):
+                    there = _root(parent, i + around[groups[bits, g]])
                     if there != here:
                         if area[there] > area[here]:
                             here, there = there, here
@@ -340,6 +404,7 @@ def _small_nodes(depth: np.ndarray, order: np.ndarray, min_area: int) -> np.ndar
             end += 1
         for n in range(begin, end):
             root = _root(parent, order[n])
-            keep[order[n]] = area[root] <= min_area or deepest[root] == now
+            if area[root] <= min_area or deepest[root] == now:
+                keep[order[n] // stride - 1, order[n] % stride - 1] = True
         begin = end
     return keep

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_labels, check_mask, check_same_shape
+from segapp.core.checks import check_labels, check_mask, check_same_shape, frozen
 from segapp.core.label.overlap import contiguous, label_ids
 from segapp.core.types import InputError, Tick, no_tick
 
@@ -109,15 +109,54 @@ def count_unassigned(labels: np.ndarray, grown: np.ndarray, mask: np.ndarray, *,
     (1, 2)
     """
     mask = check_mask(mask, "mask")
-    free = int((mask & (check_labels(grown, "grown") == 0)).sum())
-    reached = expand(labels, distance=distance, max_area=math.inf, mask=mask)
-    too_far = int((mask & (reached == 0)).sum())
+    labels, grown = frozen(check_labels(labels, "labels")), frozen(check_labels(grown, "grown"))
+    check_same_shape({"labels": labels, "grown": grown, "mask": mask})
+    free, too_far = _count_free(labels, grown, frozen(mask), distance)
     return too_far, free - too_far
 
 
 def warm() -> None:
     """Compile the kernels on tiny inputs."""
-    expand(np.array([[1, 0, 0]], np.int32), distance=1, max_area=2)
+    labels = np.array([[1, 0, 0]], np.int32)
+    count_unassigned(labels, expand(labels, distance=1, max_area=2), labels == 0, distance=1)
+
+
+@njit(cache=True, nogil=True)
+def _count_free(labels: np.ndarray, grown: np.ndarray, mask: np.ndarray, distance: int) -> tuple[int, int]:
+    """Count the pixels of the mask without a label, and those of them that no label reaches in `distance` steps."""
+    height, width = labels.shape
+    stride = width + 2  # a rim around the image: no neighbour has to be checked for the border
+    to_go = np.zeros((height + 2) * stride, np.bool_)
+    here, following = np.empty(labels.size, np.int32), np.empty(labels.size, np.int32)
+    free = 0
+    for y in range(height):
+        for x in range(width):
+            to_go[(y + 1) * stride + x + 1] = mask[y, x] and labels[y, x] == 0
+            free += mask[y, x] and grown[y, x] == 0
+    if free == 0:
+        return 0, 0
+    n = 0
+    for y in range(height):
+        for x in range(width):
+            i = (y + 1) * stride + x + 1
+            if labels[y, x] > 0 and (to_go[i - 1] or to_go[i + 1] or to_go[i - stride] or to_go[i + stride]):
+                here[n] = i
+                n += 1
+    for _ in range(distance):
+        m = 0
+        for j in range(n):
+            for step in (-stride, -1, 1, stride):
+                i = here[j] + step
+                if to_go[i]:
+                    to_go[i] = False
+                    following[m] = i
+                    m += 1
+        here, following, n = following, here, m
+    too_far = 0
+    for y in range(height):
+        for x in range(width):
+            too_far += to_go[(y + 1) * stride + x + 1] and grown[y, x] == 0
+    return free, too_far
 
 
 @njit(cache=True, nogil=True)
