@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv app demo test lint docs bench clean
+.PHONY: help venv app demo test fuzz lint docs bench clean
 
 SUITED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 ifndef PYTHON
@@ -55,6 +55,10 @@ test: $(INSTALLED) ## Run every test, those in a real browser included
 	@$(BIN)/python .ci/check_system.py browser
 	@mkdir -p $(ARTEFACTS)
 	$(BIN)/python -m pytest --junitxml=$(ARTEFACTS)/junit.xml $(ARGS)
+
+fuzz: $(INSTALLED) ## Throw thousands of hostile inputs at every public function (ARGS="score label" for some)
+	@mkdir -p $(ARTEFACTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --out $(ARTEFACTS)/fuzz.txt $(ARGS)
 
 lint: $(INSTALLED) ## Style, types, the floors between modules, and notebooks without outputs
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from segapp.core.checks import check_labels, check_same_shape
+from segapp.core.checks import check_image, check_labels, check_same_shape
 from segapp.core.label.overlap import label_ids
 from segapp.core.records import sort_order
 from segapp.core.types import Grid, InputError, Tick, Transcripts, no_tick
@@ -227,17 +227,22 @@ def mean_in_cells(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     (N,) float32
         One mean a cell, ordered by label; sums are kept in 64 bits.
 
+    Raises
+    ------
+    InputError
+        If the shapes differ, or an array is no image or holds no labels.
+
     Examples
     --------
     >>> mean_in_cells(np.array([[1.0, 3.0, 9.0]]), np.array([[4, 4, 0]])).tolist()
     [2.0]
     """
-    labels = check_labels(labels, "labels")
+    labels, image = check_labels(labels, "labels"), check_image(image, "image")
     check_same_shape({"image": image, "labels": labels})
     rows, ids = _dense(labels)
     inside = rows > 0
     where = rows[inside]
-    total = np.bincount(where, weights=image[inside], minlength=len(ids) + 1)
+    total = np.bincount(where, weights=image[inside].astype(np.float64), minlength=len(ids) + 1)
     return (total[1:] / np.bincount(where, minlength=len(ids) + 1)[1:]).astype(np.float32)
 
 

@@ -12,6 +12,9 @@ from segapp.core.types import InputError
 _INT32_MAX = np.iinfo(np.int32).max
 _UINT32_MAX = np.iinfo(np.uint32).max
 
+LONGEST_TABLE = 1 << 24
+"""Most entries of a table with one entry an id: more than the cells that fit on the largest chip."""
+
 
 def check_image(image: Any, name: str) -> np.ndarray:
     """Return `image` as a 2-D array of finite real numbers, its dtype kept.
@@ -26,7 +29,7 @@ def check_image(image: Any, name: str) -> np.ndarray:
     Returns
     -------
     (H, W) array
-        The same array, not a copy (bool becomes uint8, float16 becomes float32).
+        The same array, not a copy, where its dtype is one of `plain`.
 
     Raises
     ------
@@ -50,14 +53,36 @@ def check_image(image: Any, name: str) -> np.ndarray:
         raise InputError(f"`{name}` has shape {array.shape} and no pixels; pass an image with at least one pixel.")
     if array.dtype.kind not in "buif":
         raise InputError(f"`{name}` has dtype {array.dtype} but real numbers are needed; convert it first.")
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8)
-    if array.dtype == np.float16:
-        array = array.astype(np.float32)
+    array = plain(array)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise InputError(f"`{name}` holds {bad} NaN or infinite pixels; fill or crop them first.")
     return array
+
+
+def plain(array: np.ndarray) -> np.ndarray:
+    """Return numbers in a dtype that compiled code takes: native integers, float32 or float64.
+
+    Parameters
+    ----------
+    array : array of any shape, bool, integer or float dtype
+        As a file or a user gave it.
+
+    Returns
+    -------
+    array of the same shape
+        The same array where its dtype will do; bool becomes uint8, float16 float32, longdouble float64.
+
+    Examples
+    --------
+    >>> plain(np.array([True])).dtype.name, plain(np.zeros(1, ">u2")).dtype.isnative
+    ('uint8', True)
+    """
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        return array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def check_counts(counts: Any, name: str) -> np.ndarray:
@@ -141,6 +166,40 @@ def check_labels(labels: Any, name: str) -> np.ndarray:
     if array.dtype.itemsize >= 4 and array.dtype != np.int32 and array.max() > _INT32_MAX:
         raise InputError(f"`{name}` holds the id {array.max()}, above {_INT32_MAX}; renumber the labels first.")
     return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def check_table_of_ids(labels: np.ndarray, name: str) -> int:
+    """Return how long a table is that has an entry for every id of `labels`, from 0 to the highest.
+
+    Parameters
+    ----------
+    labels : (H, W) int32 array
+        From `check_labels`.
+    name : str
+        What to call it in a message.
+
+    Returns
+    -------
+    int
+        The highest id + 1.
+
+    Raises
+    ------
+    InputError
+        When the table would be longer than `LONGEST_TABLE`: a single huge id would fill the memory.
+
+    Examples
+    --------
+    >>> check_table_of_ids(np.array([[0, 7]], np.int32), "labels")
+    8
+    """
+    highest = int(labels.max())
+    if highest >= LONGEST_TABLE:
+        raise InputError(
+            f"`{name}` holds the id {highest:,}, too high for a table of all ids (up to {LONGEST_TABLE - 1:,}); "
+            "renumber the labels first."
+        )
+    return highest + 1
 
 
 def check_mask(mask: Any, name: str) -> np.ndarray:

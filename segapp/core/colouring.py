@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_same_shape
+from segapp.core.checks import check_labels, check_same_shape, check_table_of_ids, plain
 from segapp.core.display import label_areas, stretch
 
 STEPS = 1000
@@ -95,8 +95,9 @@ def label_sums(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
     [0.0, 5.0, 0.0, 7.0]
     """
     check_same_shape({"labels": labels, "image": image})
-    sums = np.zeros(int(labels.max(initial=0)) + 1)
-    _sum(labels.ravel(), image.ravel(), sums)
+    labels = check_labels(labels, "labels")
+    sums = np.zeros(check_table_of_ids(labels, "labels"))
+    _sum(labels.ravel(), plain(image).ravel(), sums)
     sums[0] = 0
     return sums
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numba import njit
 
+from segapp.core.checks import check_labels, check_table_of_ids
 from segapp.core.types import InputError
 
 MAX_PX = 512
@@ -156,7 +157,8 @@ def window_image(image: np.ndarray, window: Window, *, black: float, white: floa
         part = part.astype(np.float32)
     if part.shape != (window.height, window.width):
         part = cv2.resize(part, window.size, interpolation=cv2.INTER_AREA)
-    scaled = (part.astype(np.float32) - np.float32(black)) * np.float32(1 / (white - black))
+    # in row order: a transposed image is no place for OpenCV to write to
+    scaled = (part.astype(np.float32, order="C") - np.float32(black)) * np.float32(1 / (white - black))
     np.clip(scaled, 0, 1, out=scaled)
     if gamma != 1:
         cv2.pow(scaled, gamma, dst=scaled)
@@ -321,7 +323,8 @@ def label_areas(labels: np.ndarray) -> np.ndarray:
     array([0, 2, 0, 1])
     """
     # counted without holding up the thread that keeps the page alive, as numpy's bincount would
-    areas = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+    labels = check_labels(labels, "labels")
+    areas = np.zeros(check_table_of_ids(labels, "labels"), np.int64)
     _count(labels.ravel(), areas)
     areas[0] = 0
     return areas

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from segapp.core.checks import plain
 from segapp.core.types import InputError
 
 MAX_BINS = 256
@@ -70,7 +71,7 @@ def histogram(values: np.ndarray, *, bins: int, low: float | None = None, high: 
         raise InputError("there is no value to count; run the stages before this one first.")
     if not 1 <= bins <= MAX_BINS:
         raise InputError(f"`bins` is {bins} but must be from 1 to {MAX_BINS}.")
-    flat = values.reshape(-1)
+    flat = plain(values).reshape(-1)
     if low is None or high is None:
         lowest, highest = _span(flat)
         low, high = (float(lowest) if low is None else low), (float(highest) if high is None else high)
@@ -91,6 +92,7 @@ def share_from(values: np.ndarray, line: float) -> float:
     >>> share_from(np.array([[0.1, 0.5], [0.6, 0.9]], np.float32), 0.5)
     0.75
     """
+    values = plain(values)
     if values.dtype.kind == "f":
         line = float(values.dtype.type(line))  # as numpy compares an array with a number
     return _count_from(values.reshape(-1), line) / max(values.size, 1)

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 
 from segapp.core.checks import check_labels
-from segapp.core.label.overlap import areas
 from segapp.core.params import Params, knob
 from segapp.core.types import InputError
 
@@ -213,16 +212,21 @@ def random_labels(shape: tuple[int, ...], areas: Sequence[int] | np.ndarray, *, 
     size, total = int(np.prod(shape)), int(wanted.sum())
     if total > size:
         raise InputError(f"the areas sum to {total} px but {shape} has {size}; lower them.")
-    place = np.arange(size)
-    np.random.default_rng(seed).shuffle(place)
-    labels = np.zeros(size, np.int32)
-    labels[place[:total]] = np.repeat(np.arange(1, wanted.size + 1, dtype=np.int32), wanted.astype(np.int64))
-    return labels.reshape(shape)
+    return _scatter(np.repeat(np.arange(1, wanted.size + 1, dtype=np.int32), wanted.astype(np.int64)), shape, seed)
 
 
 def random_labels_like(labels: np.ndarray, *, seed: int | None) -> np.ndarray:
     """Scatter the pixels of every label over the image; ids and areas stay. See `random_labels`."""
-    return random_labels(np.shape(labels), areas(check_labels(labels, "labels"))[1:], seed=seed)
+    labels = check_labels(labels, "labels")
+    return _scatter(np.sort(labels[labels > 0]), labels.shape, seed)
+
+
+def _scatter(pixels: np.ndarray, shape: tuple[int, ...], seed: int | None) -> np.ndarray:
+    place = np.arange(int(np.prod(shape)))
+    np.random.default_rng(seed).shuffle(place)
+    labels = np.zeros(len(place), np.int32)
+    labels[place[: len(pixels)]] = pixels
+    return labels.reshape(shape)
 
 
 def drop_small(labels: np.ndarray, *, area_cutoff: int) -> np.ndarray:

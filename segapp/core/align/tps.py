@@ -99,7 +99,7 @@ def mesh_points(shape: tuple[int, int], meshsize: float) -> np.ndarray:
     Raises
     ------
     InputError
-        When the mesh is larger than the shorter side, or has more than 1,600 points.
+        When the frame is one row or column, the mesh is larger than the shorter side, or has more than 1,600 points.
 
     Examples
     --------
@@ -107,6 +107,8 @@ def mesh_points(shape: tuple[int, int], meshsize: float) -> np.ndarray:
     [[0.0, 0.0], [200.0, 100.0]]
     """
     height, width = shape
+    if min(shape) < 2:
+        raise InputError(f"a frame of {height} x {width} px is too thin to bend; set align.mode=affine")
     if meshsize > min(shape):
         raise InputError(
             f"meshsize={meshsize:g} px is larger than the shorter side of the image ({min(shape)} px); "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segapp.core.checks import check_labels, check_same_shape
+from segapp.core.checks import check_labels, check_same_shape, check_table_of_ids
 from segapp.core.label.overlap import label_ids, overlaps
 
 SOURCES = ("", "watershed", "network", "rna", "drawn", "components")
@@ -92,14 +92,19 @@ def provenance_of(labels: np.ndarray, source: str) -> np.ndarray:
     (largest id + 1,) uint8
         Index into `SOURCES` for every id; 0 for ids that do not occur.
 
+    Raises
+    ------
+    InputError
+        When `labels` is not a label image, or its ids are too high for a table.
+
     Examples
     --------
     >>> provenance_of(np.array([[0, 1, 3]]), "rna").tolist()
     [0, 3, 0, 3]
     """
-    ids = label_ids(labels)
-    codes = np.zeros(int(ids[-1]) + 1 if len(ids) else 1, np.uint8)
-    codes[ids] = SOURCES.index(source)
+    labels = check_labels(labels, "labels")
+    codes = np.zeros(check_table_of_ids(labels, "labels"), np.uint8)
+    codes[label_ids(labels)] = SOURCES.index(source)
     return codes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from segapp.core.checks import check_labels, check_same_shape
+from segapp.core.checks import check_labels, check_same_shape, check_table_of_ids
 from segapp.core.types import InputError
 
 _SPARE_IDS = 1 << 20
@@ -75,12 +75,18 @@ def areas(labels: np.ndarray) -> np.ndarray:
     (largest id + 1,) int64
         Pixels a label; entry 0 is the background, ids that do not occur have 0.
 
+    Raises
+    ------
+    InputError
+        When `labels` is not a label image, or its ids are too high for a table.
+
     Examples
     --------
     >>> areas(np.array([[0, 3], [3, 1]])).tolist()
     [1, 1, 0, 2]
     """
-    return np.bincount(check_labels(labels, "labels").ravel()).astype(np.int64, copy=False)
+    labels = check_labels(labels, "labels")
+    return np.bincount(labels.ravel(), minlength=check_table_of_ids(labels, "labels")).astype(np.int64, copy=False)
 
 
 def label_ids(labels: np.ndarray) -> np.ndarray:

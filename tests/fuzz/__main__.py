@@ -1,0 +1,123 @@
+"""`make fuzz`: 10,000 hostile inputs for functions under 5 ms, 300 for the others, 10 s a call at most.
+
+Every function runs in a process of its own, so that a crash or a hang of one is a verdict and not the end.
+"""
+
+import argparse
+import faulthandler
+import multiprocessing
+import statistics
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.cases import CASES
+from tests.fuzz.harness import SLOWEST, public_functions, run_example
+from tests.fuzz.inputs import Gen
+
+QUICK = 0.005
+"""Seconds of a processor, in the middle of 100 calls, below which a function gets the many examples."""
+
+MANY, FEW = 10_000, 300
+TWICE_EVERY = 8
+"""Of the many examples, every so many is run twice to see that the result is the same."""
+
+
+def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -> None:
+    """Run the examples of one function in this process; tell how far it came and what went wrong."""
+    faulthandler.enable()
+    function, case = public_functions()[name], CASES[name]
+    state = {"done": 0, "slowest": 0.0, "runs": start}
+    times: list[float] = []
+
+    def run(count: int, *, warm: bool = False) -> None:
+        state["runs"] += 1
+
+        @seed(int(state["runs"]))
+        @settings(
+            max_examples=count,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+        )
+        @given(st.data())
+        def body(data: Any) -> None:
+            # a kernel hears no signal: this one ends the process and says where it was
+            faulthandler.dump_traceback_later(2 * SLOWEST + 5, exit=True)
+            try:
+                seconds = run_example(function, case, Gen(data.draw), twice=state["done"] % TWICE_EVERY == 0 or warm)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+            if not warm:
+                state["done"] += 1
+                state["slowest"] = max(state["slowest"], seconds)
+                times.append(seconds)
+
+        body()
+
+    try:
+        run(20, warm=True)  # compiling and importing are not the function's time
+        run(min(100, examples))
+        total = min(MANY if statistics.median(times) < QUICK else FEW, examples)
+        began = time.monotonic()
+        while state["done"] < total and time.monotonic() - began < most_seconds:
+            run(min(500, total - state["done"]))
+        verdict, text = "ok", ""
+    except BaseException:
+        verdict, text = "FAILED", traceback.format_exc()
+    told.send((state["done"], state["slowest"], verdict, text))
+
+
+def judge(name: str, examples: int, start: int, most_seconds: float) -> tuple[int, float, str, str]:
+    """Run one function in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    hears, told = context.Pipe(duplex=False)
+    process = context.Process(target=fuzz, args=(name, examples, start, most_seconds, told))
+    process.start()
+    told.close()
+    try:
+        found = hears.recv()
+    except EOFError:
+        process.join()
+        found = (0, SLOWEST, "HANG" if process.exitcode == 1 else f"CRASH (exit code {process.exitcode})", "")
+    process.join()
+    return found
+
+
+def main() -> int:
+    """Fuzz the chosen functions and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="parts of names of functions; all by default")
+    parser.add_argument("--examples", type=int, default=MANY, help=f"at most so many ({MANY:,})")
+    parser.add_argument("--seconds", type=float, default=600.0, help="most for one function (600)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="file for the table")
+    options = parser.parse_args()
+    names = sorted(set(public_functions()) & set(CASES))
+    if options.names:
+        names = [name for name in names if any(part in name for part in options.names)]
+    rows = [f"{'function':44} {'examples':>8} {'slowest':>10}  verdict"]
+    print(rows[0], flush=True)
+    failed = 0
+    for name in names:
+        done, slowest, verdict, text = judge(name, options.examples, options.seed, options.seconds)
+        rows.append(f"{name:44} {done:8,} {1e3 * slowest:7.1f} ms  {verdict}")
+        print(rows[-1], flush=True)
+        if verdict != "ok":
+            failed += 1
+            print(text, file=sys.stderr, flush=True)
+    rows.append(f"{len(names)} functions, {failed} failed")
+    print(rows[-1])
+    if options.out:
+        options.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
