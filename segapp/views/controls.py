@@ -110,8 +110,8 @@ class Control:
                 beside = f" px · {shown * self.um_per_px:.3g} µm"
             elif unit == "px²":
                 beside = f" px² · {shown * self.um_per_px**2:.3g} µm²"
-            elif isinstance(self.value, str):
-                beside = f" {shown:.3g}{beside}"
+            if isinstance(self.value, str):
+                beside = f" {html.escape(self.value)}: {shown:.3g}{beside}"
         doc = html.escape(knob.doc, quote=True)
         default = html.escape(f" Default: {_word(knob.default)}.", quote=True)
         return (

@@ -11,13 +11,8 @@ import ipywidgets as w
 from segapp.core.params import Variants, knobs
 from segapp.core.types import InputError
 from segapp.views import theme
+from segapp.views.automatic import automatic_value
 from segapp.views.controls import Control
-
-AUTOMATIC = {
-    ("cell_mask", "threshold"): "cell_threshold",
-    ("nuclei_rna_mask", "threshold"): "rna_nuclei_threshold",
-}
-"""Which artefact holds the number that ``auto`` stands for."""
 
 FINE = ("em_", "bp_", "vi_", "moran_", "sample", "seed")
 """Beginnings of names of parameters that few people change; they are folded away."""
@@ -119,10 +114,8 @@ class StagePanel:
         for name, control in self.controls.items():
             if control.start != (begun := self.session.start_value(self.stage.name, name)):
                 control.begin(begun)
-            artefact = AUTOMATIC.get((self.stage.name, name))
-            automatic = None if artefact is None else self.session.peek(artefact)
-            value = getattr(params, name)
-            control.show(value, um_per_px, None if automatic is None else float(automatic))
+            automatic = automatic_value(self.session, self.stage.name, name)
+            control.show(getattr(params, name), um_per_px, automatic)
 
     def _build(self, params: Any) -> None:
         self._kind = type(params)

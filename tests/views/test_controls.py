@@ -66,7 +66,7 @@ def test_words_are_toggles_and_show_their_number(controls, told):
     assert control.words["auto"].value and not control.words["knee"].value
     control.show("auto", automatic=0.43)
     assert control.slider.value == pytest.approx(0.43)
-    assert "0.43" in control.name.value
+    assert "auto: 0.43" in control.name.value
     control.words["auto"].value = False
     assert told == [("threshold", pytest.approx(0.43))]
     control.show(0.43)

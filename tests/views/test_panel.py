@@ -79,3 +79,10 @@ def test_an_automatic_threshold_is_shown(session):
     control = made.controls["threshold"]
     assert control.value == "auto"
     assert control.slider.value == pytest.approx(session.peek("cell_threshold"), abs=1e-4)
+    assert f"auto: {session.peek('cell_threshold'):.3g}" in control.name.value
+    # EM+BP at k 7: the kernel is two wider
+    assert "auto: 9 px · 4.5 µm" in made.controls["mk"].name.value
+    session.set("cell_mask", threshold=0.3)
+    made.refresh_values()
+    assert "auto:" not in made.controls["threshold"].name.value
+    assert made.controls["threshold"].slider.value == pytest.approx(0.3)
