@@ -84,6 +84,46 @@ def histogram(values: np.ndarray, *, bins: int, low: float | None = None, high: 
     )
 
 
+def whole_histogram(values: np.ndarray, *, bins: int, reach: float) -> Histogram:
+    """Count whole numbers in bins of one whole width from 0 on, so that no bin holds more numbers than another.
+
+    Parameters
+    ----------
+    values : integer array
+        0 or more, such as areas; none at all gives empty bins.
+    bins : int
+        Most bins.
+    reach : float
+        Least upper edge: what should be seen.
+
+    Returns
+    -------
+    Histogram
+
+    Examples
+    --------
+    >>> found = whole_histogram(np.array([3, 4, 9, 30]), bins=4, reach=10)
+    >>> found.counts.tolist(), found.high, found.above
+    ([0, 2, 0, 1], 12.0, 1)
+    """
+    width = max(1, int(np.ceil(reach / bins)))
+    n = max(1, int(np.ceil(reach / width)))
+    if not values.size:
+        return Histogram(np.zeros(n, np.uint32), 0.0, float(n * width))
+    return histogram(values, bins=n, low=0, high=n * width)
+
+
+def count_outside(values: np.ndarray, low: float, high: float) -> tuple[int, int]:
+    """Return how many values are below `low`, and how many above `high`; the limits themselves are inside.
+
+    Examples
+    --------
+    >>> count_outside(np.array([1, 2, 3, 4, 5]), 2, 4)
+    (1, 1)
+    """
+    return int(np.count_nonzero(values < low)), int(np.count_nonzero(values > high))
+
+
 def share_from(values: np.ndarray, line: float) -> float:
     """Return the share of values that are `line` or more.
 

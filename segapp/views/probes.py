@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from segapp.core.display import label_areas
-from segapp.core.histogram import MAX_BINS, Histogram, histogram, share_from
+from segapp.core.histogram import MAX_BINS, Histogram, count_outside, histogram, share_from, whole_histogram
 from segapp.core.params import knobs
 from segapp.core.score.mask import find_threshold
 from segapp.core.stain import to_8_bit
@@ -18,6 +18,9 @@ from segapp.views.histogram import PARKED, Line, Mark
 
 AREA_BINS = 120
 """Bins of cell areas: cells are few, and finer bins would be a comb."""
+
+LEAST_REACH = 16.0
+"""Area in px² that the histogram of areas shows at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,14 +206,10 @@ class AreaProbe:
         """Count the areas in bins of whole px."""
         area = label_areas(values)
         area = area[area > 0]
-        usual = float(np.percentile(area, 99)) if len(area) else 100.0
+        usual = float(np.percentile(area, 99)) if area.size else 100.0
         # room to the right of the lines, so that they can be dragged on
-        reach = max(usual * 1.25, self.again(params) * 1.25, 20.0)
-        width = max(1, int(np.ceil(reach / AREA_BINS)))
-        bins = int(np.ceil(reach / width))
-        if not len(area):
-            return Measured(Histogram(np.zeros(bins, np.uint32), 0.0, float(bins * width)), area)
-        return Measured(histogram(area, bins=bins, low=0, high=bins * width), area)
+        reach = max(usual, self.again(params), LEAST_REACH) * 1.25
+        return Measured(whole_histogram(area, bins=AREA_BINS, reach=reach), area)
 
     def lines(self, params: Any, measured: Measured) -> tuple[list[Line], list[Mark]]:
         """Return both limits."""
@@ -229,15 +228,10 @@ class AreaProbe:
     def note(self, params: Any, measured: Measured, mask: np.ndarray | None) -> str:
         """Say how many cells are kept and why the others are not."""
         area = measured.values
-        small = int((area < params.min_area).sum())
-        large = 0 if isinstance(params.max_area, str) else int((area > params.max_area).sum())
+        small, large = count_outside(area, params.min_area, PARKED if params.max_area == "off" else params.max_area)
         beyond = f", {measured.histogram.above} lie right of the picture" if measured.histogram.above else ""
-        kept = len(area) - int(np.count_nonzero(self._outside(params, area)))
+        kept = max(len(area) - small - large, 0)
         return f"{kept:,} of {len(area):,} cells kept: {small:,} too small, {large:,} too large{beyond}"
-
-    def _outside(self, params: Any, area: np.ndarray) -> np.ndarray:
-        top = np.inf if isinstance(params.max_area, str) else params.max_area
-        return (area < params.min_area) | (area > top)
 
     def automatic(self, params: Any, measured: Measured) -> tuple[dict[str, Any], str]:
         """No limits."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from segapp.core.histogram import MAX_BINS, histogram, share_from
+from segapp.core.histogram import MAX_BINS, count_outside, histogram, share_from, whole_histogram
 from segapp.core.types import InputError
 
 
@@ -40,3 +40,18 @@ def test_the_share_from_a_line_is_that_of_the_comparison():
     scores = np.linspace(0, 1, 11, dtype=np.float32).reshape(1, -1)
     for line in (0.0, 0.3, 0.7, 1.0, 2.0):
         assert share_from(scores, line) == (scores >= line).mean()
+
+
+def test_bins_of_areas_are_whole_and_reach_far_enough():
+    area = np.arange(1, 1000)
+    found = whole_histogram(area, bins=120, reach=500)
+    assert found.high >= 500 and len(found.counts) <= 120
+    width = found.high / len(found.counts)
+    assert width == int(width) and set(found.counts[1:-1].tolist()) == {int(width)}
+    assert found.total == area.size
+    assert whole_histogram(area[:0], bins=120, reach=20).total == 0
+
+
+def test_limits_themselves_are_inside():
+    assert count_outside(np.array([2, 5, 5, 9]), 5, 5) == (1, 1)
+    assert count_outside(np.zeros(0), 1, 2) == (0, 0)
