@@ -30,6 +30,8 @@ __all__ = [
     "place_stain",
     "rasterize",
     "rna_layers",
+    "turn_points",
+    "turned",
     "warm",
 ]
 
@@ -193,6 +195,48 @@ def orient(image: np.ndarray, orientation: str) -> np.ndarray:
     swap, flip_y, flip_x = ORIENTATIONS[orientation]
     out = image.T if swap else image
     return np.ascontiguousarray(out[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
+
+
+def turned(orientation: str, step: str) -> str:
+    """Return the orientation that equals `orientation` followed by `step`; both are words that `orient` takes.
+
+    Examples
+    --------
+    >>> turned("keep", "rot90"), turned("rot90", "rot270"), turned("flip-x", "rot90")
+    ('rot90', 'keep', 'transpose')
+    """
+    tile = np.array([[0, 1], [2, 3]])
+    wanted = orient(orient(tile, orientation), step)
+    return next(name for name in ORIENTATIONS if np.array_equal(orient(tile, name), wanted))
+
+
+def turn_points(points: np.ndarray, shape: tuple[int, ...], step: str) -> np.ndarray:
+    """Return where points of an image lie after `orient`.
+
+    Parameters
+    ----------
+    points : (N, 2) array
+        Positions (x, y) in px; centres of pixels are whole numbers.
+    shape : (H, W)
+        Of the image before.
+    step : str
+        Orientation.
+
+    Returns
+    -------
+    (N, 2) float64
+
+    Examples
+    --------
+    >>> turn_points(np.array([[2.0, 0.0]]), (2, 3), "rot90").tolist()
+    [[0.0, 0.0]]
+    """
+    swap, flip_y, flip_x = ORIENTATIONS[step]
+    height, width = shape[:2]
+    x, y = np.asarray(points, np.float64).T
+    if swap:
+        x, y, height, width = y, x, width, height
+    return np.stack([width - 1 - x if flip_x else x, height - 1 - y if flip_y else y], -1)
 
 
 ORIENTATIONS = {

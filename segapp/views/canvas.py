@@ -127,18 +127,19 @@ class Canvas(anywidget.AnyWidget):
     shape = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(1, 1)).tag(sync=True)
     um_per_px = traitlets.Float(0.5).tag(sync=True)
     item = traitlets.Dict().tag(sync=True)
-    panels = traitlets.List().tag(sync=True)
+    panels: traitlets.List[Any] = traitlets.List().tag(sync=True)
     drawn = traitlets.Dict().tag(sync=True)
     mappers = traitlets.Dict().tag(sync=True)
-    switches = traitlets.List().tag(sync=True)
-    choices = traitlets.List().tag(sync=True)
-    tools = traitlets.List().tag(sync=True)
+    switches: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    choices: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    chosen = traitlets.Dict().tag(sync=True)
+    tools: traitlets.List[Any] = traitlets.List().tag(sync=True)
     tool = traitlets.Unicode("select").tag(sync=True)
     captions = traitlets.Dict().tag(sync=True)
     palettes = traitlets.Dict().tag(sync=True)
     levels = traitlets.Dict().tag(sync=True)
     legends = traitlets.Dict().tag(sync=True)
-    marks = traitlets.List().tag(sync=True)
+    marks: traitlets.List[Any] = traitlets.List().tag(sync=True)
     hint = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -158,6 +159,7 @@ class Canvas(anywidget.AnyWidget):
         self._taps: list[Tap] = []
         self._strokes: list[Stroke] = []
         self._wants: list[Callable[[Sequence[str]], None]] = []
+        self._marks: dict[str, tuple[Mark, ...]] = {}
         self.view = View()
         self.sent = 0
         self.wanted: frozenset[str] = frozenset(
@@ -243,9 +245,15 @@ class Canvas(anywidget.AnyWidget):
         others = {name: value for name, value in self.legends.items() if name != panel}
         self.legends = others if legend is None else {**others, panel: _plain(legend)}
 
-    def show_marks(self, marks: Sequence[Mark]) -> None:
-        """Draw marks over the panels, in place of those that are there."""
-        self.marks = [_plain(mark) for mark in marks]
+    def show_marks(self, whose: str, marks: Sequence[Mark]) -> None:
+        """Draw marks over the panels, in place of those that were drawn under the same name."""
+        self._marks[whose] = tuple(marks)
+        self.marks = [_plain(mark) for held in self._marks.values() for mark in held]
+
+    def choose(self, name: str, value: str) -> None:
+        """Set one of the choices, as a person would."""
+        self.chosen = {**self.chosen, name: value}
+        self._on_choice(name, value)
 
     def look_at(self, x0: float, y0: float, x1: float, y1: float) -> None:
         """Move the view so that a part of the frame, in array px, fills a third of it."""
@@ -272,7 +280,7 @@ class Canvas(anywidget.AnyWidget):
             at = message.get("at")
             self._on_pointer(None if at is None else (float(at[0]), float(at[1])))
         elif kind == "choice":
-            self._on_choice(str(message["name"]), str(message["value"]))
+            self.choose(str(message["name"]), str(message["value"]))
         elif kind == "wanted":
             wanted = frozenset(str(name) for name in message["layers"]) & set(self.scene.layers)
             new, self.wanted = wanted - self.wanted, wanted

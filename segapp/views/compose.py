@@ -104,7 +104,8 @@ def compose(scene: Scene) -> Composed:
             match_aspect=False,
             renderers=[],
         )
-        for layer in (*scene.images, *scene.curves):
+        layers: list[ImageLayer | CurveLayer] = [*scene.images, *scene.curves]
+        for layer in layers:
             if panel.name not in layer.panels:
                 continue
             source, glyph = _image(mappers[layer.name]) if isinstance(layer, ImageLayer) else _curve(layer)

@@ -12,7 +12,8 @@ PATIENCE_S = 0.4
 """A request is left running this long for its first picture before a newer change replaces it."""
 
 ORDER = (
-    "stain", "total", "nuclear", "nuclei_scores", "bins", "selected_nuclei", "cell_scores", "cells", "nuclei", "ghosts",
+    "stain", "stain_raw", "total", "nuclear", "nuclei_scores", "bins", "selected_nuclei", "nuclei_provenance", "cell_scores",
+    "cells", "nuclei", "ghosts",
 )  # fmt: skip
 """Artefacts in the order that they are asked for: what is seen first comes first."""
 

@@ -16,6 +16,8 @@ FEATURES = (
     "segapp.app.features.compare:Compare",
     "segapp.app.features.steps:Steps",
     "segapp.app.features.export:Export",
+    "segapp.app.features.edits:Edits",
+    "segapp.app.features.registration:Registration",
     "segapp.app.features.keeping:Keeping",
     "segapp.app.features.copying:Copying",
     "segapp.app.features.shortcuts:Shortcuts",

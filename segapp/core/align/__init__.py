@@ -10,6 +10,7 @@ import numpy as np
 from segapp.core.align import ncc as _ncc
 from segapp.core.align import transform as _transform
 from segapp.core.align.affine import GAIN, align_affine
+from segapp.core.align.by_hand import Moved, measure, shifted
 from segapp.core.align.ncc import ncc, overlap_ncc
 from segapp.core.align.progress import Progress
 from segapp.core.align.tps import align_tps, auto_mesh, folds, landmark_affine
@@ -19,16 +20,27 @@ from segapp.core.convolve import gauss_blur
 from segapp.core.params import Params, Variants, knob
 from segapp.core.types import InputError, Tick, Unavailable, no_tick
 
-__all__ = ["ALIGN", "Alignment", "align_stain", "matrix_to_theta", "ncc", "theta_to_matrix", "warm", "warp"]
+__all__ = [
+    "ALIGN",
+    "Alignment",
+    "align_stain",
+    "matrix_to_theta",
+    "measure",
+    "ncc",
+    "shifted",
+    "theta_to_matrix",
+    "warm",
+    "warp",
+]
 
 
-class NoAlignment(Params):
+class NoAlignment(Moved):
     """Use the stain as it lies."""
 
     mode: Literal["off"] = knob("off", doc="off uses the stain as it lies.")
 
 
-class AffineParams(Params):
+class AffineParams(Moved):
     """Shift, turn, scale and shear the stain so that it lies on the RNA."""
 
     mode: Literal["affine"] = knob("affine", doc="affine shifts, turns, scales and shears the stain.")
@@ -58,6 +70,11 @@ class AffineParams(Params):
         (),
         doc="Start near this affine transform instead of searching: six numbers, the rows of the 2 x 3 matrix that "
         "torch's affine_grid takes. Empty: search.",
+    )
+    accept: Literal["better", "any"] = knob(
+        "better",
+        doc="better leaves the stain as it lies where what was found matches less well by its NCC, also where "
+        "landmarks ask for it; any takes it all the same.",
     )
 
 
@@ -143,7 +160,8 @@ def align_stain(
     image = check_image(stain, "stain")
     shape = (image.shape[0], image.shape[1])
     if isinstance(params, NoAlignment):
-        return image.copy(), Alignment("off", shape)
+        moved = shifted(Alignment("off", shape), params.shift)
+        return warp(image, moved, 1), moved
     if not isinstance(params, AffineParams):
         raise InputError(
             f"{type(params).__name__} are not parameters of alignment; use one of align.mode={ALIGN.names()}"
@@ -162,9 +180,21 @@ def align_stain(
     result = _align(fixed, moving, start, params, tick)
     after, _ = overlap_ncc(fixed, moving, result)
     given = np.eye(2, 3) if not params.theta else theta_to_matrix(np.reshape(params.theta, (2, 3)), shape)
-    if after < before:
-        result = replace(_affine(given, shape), note="nothing better than the start was found, so it is kept")
+    if after < before and params.accept == "better":
+        note = "nothing better than the start was found, so it is kept"
+        if isinstance(params, TpsParams) and params.landmarks:
+            note = (
+                f"the landmarks would lower the NCC from {before:.3f} to {after:.3f}, so the stain stays as it lies; "
+                "align.accept=any follows them all the same"
+            )
+        result = replace(_affine(given, shape), note=note)
         after = before
+    if any(params.shift):
+        result, unshifted = shifted(result, params.shift), after
+        after, _ = overlap_ncc(fixed, moving, result)
+        if after < unshifted:
+            note = f"the shift by hand lowers the NCC from {unshifted:.3f} to {after:.3f}"
+            result = replace(result, note="; ".join(filter(None, (result.note, note))))
     result = replace(result, mode=params.mode, ncc_before=before, ncc_after=after)
     return warp(image, result, 1), result
 

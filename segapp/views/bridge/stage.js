@@ -64,9 +64,11 @@ class Stage {
     this.on("change:um_per_px", () => this.drawScale());
     this.on("change:captions", () => this.caption());
     this.on("change:legends", () => this.legend());
+    this.on("change:chosen", () => this.chosen());
     this.on("change:marks", () => this.marks.draw());
     this.caption();
     this.legend();
+    this.chosen();
     this.fill();
     this.model.send({ type: "ready", ...this.viewport() });
   }
@@ -359,9 +361,18 @@ class Stage {
   }
 
   choose(name, value) {
-    if (this.selects[name]) this.selects[name].value = value;
-    if (name === "compare") this.layers.compareWith(value);
+    this.take(name, value);
     this.model.send({ type: "choice", name, value });
+  }
+
+  take(name, value) {
+    this.selects[name].value = value;
+    if (name === "compare" && this.layers.compare !== value) this.layers.compareWith(value);
+  }
+
+  // What the kernel knows to be chosen: set from there, or before this page was loaded.
+  chosen() {
+    for (const [name, value] of Object.entries(this.model.get("chosen"))) this.take(name, value);
   }
 
   // ---- the pointer
