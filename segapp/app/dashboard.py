@@ -75,6 +75,7 @@ class App:
             self.later = self.home.loop.call_later
             sys.setswitchinterval(SWITCH_S)
         self._refresh_waits = False
+        self._looks: dict[str, str] = {}
 
         self.canvas = Canvas(
             on_view=self._view,
@@ -102,7 +103,7 @@ class App:
         events.progress.connect(self._progress)
         events.failed.connect(self._failed)
         events.idle.connect(self._idle)
-        self.live = Live(session, self._result, self._going, self.later)
+        self.live = Live(session, self._result, self._going, self.later, self._look, self._paused, self._visible)
         made = [kind(self) for kind in load_features()]
         self.features: dict[str, Feature] = {feature.name: feature for feature in made}
         self._tell = Fan(self.banner, made)
@@ -199,7 +200,12 @@ class App:
 
     def caption(self) -> None:
         """Write over the panels what they show."""
-        self.canvas.caption(captions(self.session, self.live, self.layers))
+        words = captions(self.session, self.live, self.layers)
+        look = self._looks.get(self.session.pipeline.giver[self.layers.score].name)
+        if look is not None:
+            title, note, _ = words["score"]
+            words["score"] = f"{title} · {look}", note, True
+        self.canvas.caption(words)
 
     @guarded
     def _refresh_now(self) -> None:
@@ -258,7 +264,7 @@ class App:
 
     @guarded
     def _changed(self, stage: str) -> None:
-        self.live.poke()
+        self.live.poke(stage)
         self._tell("changed", stage)
         self.refresh_soon()
 
@@ -292,11 +298,30 @@ class App:
         self._tell("going")
 
     @guarded
+    def _look(self, stage: str, artefacts: Mapping[str, Any], estimated: bool) -> None:
+        """Show a first look, and say that it is one."""
+        self.layers.update(artefacts)
+        self._looks[stage] = "estimated preview" if estimated else "preview"
+        self.caption()
+
+    @guarded
+    def _paused(self, stage: str, seconds: float) -> None:
+        self._tell("paused", stage, seconds)
+
+    def _visible(self) -> tuple[int, int, int, int] | None:
+        if min(self.canvas.shape) <= 1:
+            return None
+        window = self.canvas.view.window(self.canvas.shape)
+        return window.x0, window.y0, window.x1, window.y1
+
+    @guarded
     def _result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
         """Show what a stage made, the moment it is there."""
         grid = artefacts.get("frame")
         if grid is not None and tuple(grid.shape) != tuple(self.canvas.shape):
             self.canvas.place(grid.shape, grid.um_per_px)
         self.layers.update(artefacts)
+        if self._looks.pop(stage, None) is not None:
+            self.caption()
         self._tell("result", stage, artefacts)
         self.refresh_soon()

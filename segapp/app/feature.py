@@ -138,6 +138,9 @@ class Feature:
     def idle(self) -> None:
         """Nothing is computed any more."""
 
+    def paused(self, stage: str, seconds: float) -> None:
+        """A change of a stage waits for a person: its preview took `seconds` the last time."""
+
     def stopped(self) -> None:
         """A person pressed Cancel; `idle` follows."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from segapp.pipeline.compute import Snapshot, compute
 from segapp.pipeline.events import Events, Listener, Status
 from segapp.pipeline.history import History
 from segapp.pipeline.presets import PRESETS, default_preset, preset_params
+from segapp.pipeline.preview import Box, preview
 from segapp.pipeline.recipe import Recipe, params_from, replace_params
 from segapp.pipeline.runner import Runner
 from segapp.pipeline.stage import Pipeline
@@ -70,6 +72,7 @@ class Session:
         self.preset = ""
         self.name = ""
         self.source: Mapping[str, Any] = {}
+        self.spent = 0.0
         self.history: History[_State] = History()
         self._begun: tuple[str, dict[str, Params]] | None = None
         self._running: str | None = None
@@ -233,20 +236,29 @@ class Session:
         entry = self.store.get(self.snapshot().key(self.pipeline.giver[artefact]))
         return None if entry is None else entry.values[artefact]
 
-    def request(self, artefacts: Iterable[str]) -> None:
+    def request(
+        self, artefacts: Iterable[str], *, look: tuple[Box | None] | None = None, only_look: bool = False
+    ) -> None:
         """Compute artefacts in the worker; a running request is cancelled, events tell what becomes of this one.
 
-        The artefacts are made in the given order, so that what is shown first can be asked for first.
+        The artefacts are made in the given order, so that what is shown first can be asked for first. With `look`,
+        (what is visible,), slow stages give a first look at it; `only_look` leaves it at that.
         """
         targets = tuple(artefacts)
         snapshot = self.snapshot()
 
         def job(tick: Tick) -> None:
             listener = self._listener()
+            began = time.thread_time()
             with self._computing:
                 try:
                     for target in targets:
-                        compute(snapshot, self.store, (target,), listener, tick)
+                        if look is not None:
+                            self._look(snapshot, self.pipeline.giver[target].name, look[0], tick)
+                            self.spent = time.thread_time() - began
+                        if not only_look:
+                            compute(snapshot, self.store, (target,), listener, tick)
+                            self.spent = time.thread_time() - began
                 except SegappError as error:
                     log.info("stopped: %s", error)
                 except Cancelled:
@@ -258,6 +270,11 @@ class Session:
             self._emit("idle")
 
         self.runner.submit(job)
+
+    def _look(self, snapshot: Snapshot, stage: str, window: Box | None, tick: Tick) -> None:
+        found = preview(snapshot, self.store, stage, window, tick)
+        if found is not None:
+            self._emit("previewed", stage, *found)
 
     def cancel(self) -> None:
         """Stop the running request at its next tick."""

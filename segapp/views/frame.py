@@ -115,7 +115,7 @@ def frame(
     whole_page: bool,
 ) -> w.VBox:
     """Return the page."""
-    tools = w.HBox(list(toolbar), layout=w.Layout(display="" if toolbar else "none"))
+    tools = w.HBox(list(toolbar))
     tools.add_class("sg-tools")
     views = w.VBox([tools, canvas])
     views.add_class("sg-views")

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from segapp.pipeline.preview import PREVIEWED
+
 FIRST = ("nuclei_score", "cell_score", "nuclei_mask", "nuclei_watershed", "nuclei_rna", "cells", "limits")
 """Stages whose result is a picture: after one of them a newer change may take over."""
 
 PATIENCE_S = 0.4
 """A request is left running this long for its first picture before a newer change replaces it."""
+
+SLOW_S = 0.3
+"""Seconds of work up to the first picture from which on a parameter is no longer followed live. Counted as time of the
+processor: another program that takes it must not make a preview slow."""
 
 ORDER = (
     "stain", "stain_raw", "total", "nuclear", "nuclei_scores", "bins", "selected_nuclei", "nuclei_provenance", "cell_scores",
@@ -18,6 +24,7 @@ ORDER = (
 """Artefacts in the order that they are asked for: what is seen first comes first."""
 
 Later = Callable[[float, Callable[[], None]], Any]
+Result = Callable[[str, Mapping[str, Any]], None]
 
 
 class Live:
@@ -25,6 +32,9 @@ class Live:
 
     The first change of a burst is asked for at once. While its first picture is not there yet, further changes wait for
     it (at most `PATIENCE_S`): replacing it at every key repeat would show nothing until the key is let go.
+
+    A stage whose changes take longer than `SLOW_S` to show is paused: its next change shows the first look, where there
+    is one, and waits for `update`.
 
     Parameters
     ----------
@@ -36,26 +46,45 @@ class Live:
         Called before each request.
     later : callable, optional
         ``later(seconds, function)`` of the loop; without one every change is asked for at once.
+    on_look : callable, optional
+        Called with (stage name, artefacts, estimated) for a first look.
+    on_pause : callable, optional
+        Called with (stage name, seconds it took) when a change waits for `update`.
+    visible : callable, optional
+        Returns (x0, y0, x1, y1) of what is visible in array px, or None for everything.
+
+    Attributes
+    ----------
+    paused : dict of str to float
+        Stages that are not followed, and the seconds that they took.
     """
 
     def __init__(
         self,
         session: Any,
-        on_result: Callable[[str, Mapping[str, Any]], None],
+        on_result: Result,
         on_go: Callable[[], None] = lambda: None,
         later: Later | None = None,
+        on_look: Callable[[str, Mapping[str, Any], bool], None] = lambda stage, artefacts, estimated: None,
+        on_pause: Callable[[str, float], None] = lambda stage, seconds: None,
+        visible: Callable[[], tuple[int, int, int, int] | None] = lambda: None,
     ) -> None:
         self.session = session
         self.on = True
-        self._on_result = on_result
-        self._on_go = on_go
+        self.paused: dict[str, float] = {}
+        self._always: set[str] = set()
+        self._on_result, self._on_go, self._on_look, self._on_pause = on_result, on_go, on_look, on_pause
+        self._visible = visible
         self._later = later
         self._snapshot: Any = None
         self._extra: tuple[str, ...] = ()
+        self._since: set[str] = set()
+        self._charged = ""
         self._waits = False
         self._busy = False
         self._serial = 0
         session.events.finished.connect(self._finished)
+        session.events.previewed.connect(self._previewed)
         session.events.failed.connect(lambda stage, sentence: self._proceed())
         session.events.idle.connect(self._idle)
 
@@ -71,31 +100,56 @@ class Live:
             if (giver[name].name in used or name == "stain") and snapshot.blocker(giver[name]) is None
         )
 
-    def poke(self) -> None:
-        """Something changed: bring the views up to date."""
+    def poke(self, stage: str = "") -> None:
+        """A stage changed: bring the views up to date, or say that they wait."""
         if not self.on or "transcripts" not in self.session.inputs:
             return
+        if stage in self.paused and stage not in self._always and not self._covered(stage):
+            if stage in PREVIEWED:
+                self.session.request(
+                    [name for name in self.targets if self.session.pipeline.giver[name].name == stage],
+                    look=(self._visible(),),
+                    only_look=True,
+                )
+            self._on_pause(stage, self.paused[stage])
+            return
+        self._since.add(stage)
         if self._busy and self._later is not None:
             self._waits = True
         else:
             self.go()
+
+    def _covered(self, stage: str) -> bool:
+        """Whether the result is known already, or on its way: going back to what was there is no work."""
+        pipeline = self.session.pipeline
+        if self._busy and self._snapshot is self.session.snapshot():
+            return True
+        return self.session.store.get(self.session.snapshot().key(pipeline[stage])) is not None
 
     @property
     def busy(self) -> bool:
         """Whether something was asked for that is not there yet."""
         return self._busy or self._waits
 
+    def update(self, *, always: str = "") -> None:
+        """Show what waits; from now on follow the stage `always` however long it takes."""
+        if always:
+            self._always.add(always)
+        self.go()
+
     def go(self, *extra: str) -> None:
         """Ask now, for `extra` artefacts too; a running request is replaced."""
         self._on_go()
         self._serial += 1
         serial = self._serial
+        self._charged = next(iter(self._since)) if len(self._since) == 1 else ""
+        self._since.clear()
         self._waits, self._busy, self._extra = False, True, extra
         self._snapshot = self.session.snapshot()
         if self._later is not None:
             self._later(PATIENCE_S, lambda: self._overdue(serial))
         targets = (*self.targets, *extra)
-        self.session.request(targets)
+        self.session.request(targets, look=(self._visible(),) if self._later is not None else None)
         # what the store holds already is not computed, so nothing tells of it
         ready: dict[str, dict[str, Any]] = {}
         for name in ("frame", *targets):
@@ -110,13 +164,29 @@ class Live:
         self._waits = False
         self.session.cancel()
 
+    def _previewed(self, stage: str, artefacts: Mapping[str, Any], estimated: bool) -> None:
+        self._on_look(stage, artefacts, estimated)
+        self._seen()
+        self._proceed()
+
     def _finished(self, stage: str, seconds: float) -> None:
         if self._snapshot is not None:
             entry = self.session.store.get(self._snapshot.key(self.session.pipeline[stage]))
             if entry is not None:
                 self._on_result(stage, entry.values)
         if stage in FIRST:
+            self._seen()
             self._proceed()
+
+    def _seen(self) -> None:
+        """The first picture is there: remember what it took."""
+        stage, self._charged = self._charged, ""
+        if not stage:
+            return
+        if self.session.spent > SLOW_S:
+            self.paused[stage] = self.session.spent
+        else:
+            self.paused.pop(stage, None)
 
     def _overdue(self, serial: int) -> None:
         if serial == self._serial:

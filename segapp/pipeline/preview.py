@@ -1,0 +1,55 @@
+"""A first look at what a stage will make, for the stages that are worth one; the store never holds it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from segapp.core.score.preview import Box, fit_sample, preview_score, previews, sample_rows
+from segapp.core.types import Tick
+from segapp.pipeline.compute import Snapshot
+from segapp.pipeline.store import Store
+
+PREVIEWED = {"cell_score": ("total", "bins", "cell_scores"), "nuclei_score": ("nuclear", "", "nuclei_scores")}
+"""Stage -> the counts, the bins and the scores that a look at it is about."""
+
+
+def preview(
+    snapshot: Snapshot, store: Store, stage_name: str, window: Box | None, tick: Tick
+) -> tuple[dict[str, Any], bool] | None:
+    """Return artefacts as a first look, and whether their numbers were fitted to a sample only.
+
+    None where the stage has none to offer: its result is there already, something that it needs is not, or it is quick.
+    """
+    names = PREVIEWED.get(stage_name)
+    stage = snapshot.pipeline.by_name.get(stage_name)
+    if names is None or stage is None or stage.fit is None or store.get(snapshot.key(stage)) is not None:
+        return None
+    params = snapshot.params[stage_name]
+    if not previews(params) or snapshot.blocker(stage) is not None:
+        return None
+    needs: dict[str, Any] = {}
+    for name in stage.needs_of(snapshot.choice):
+        entry = store.get(snapshot.key(snapshot.pipeline.giver[name]))
+        if entry is None:
+            return None
+        needs[name] = entry.values[name]
+    counts, bins = needs.get(names[0]), needs.get(names[1])
+    if counts is None:
+        return None
+    key = snapshot.key(stage, "fit")
+    fitted = store.get(key)
+    estimated = False
+    if fitted is not None:
+        info = fitted.values["statistics"]
+    elif isinstance(sample_rows(counts.shape), slice):
+        began = time.perf_counter()
+        taken = {name: needs[name] for name in stage.fit_needs_of(snapshot.choice)}
+        info = stage.fit(params=params, tick=tick, **taken)
+        store.put(key, {"statistics": info}, time.perf_counter() - began)
+    else:
+        info, estimated = fit_sample(counts, bins, params, tick), True
+    nuclei = needs.get("selected_nuclei")
+    scores = preview_score(counts, bins, None if nuclei is None else nuclei > 0, params, info, window, tick)
+    scores.flags.writeable = False
+    return {names[2]: scores}, estimated

@@ -1,0 +1,87 @@
+"""A first look: near the result, never in its place."""
+
+import numpy as np
+import pytest
+
+from segapp.core.score import apply_score, fit_score
+from segapp.core.score.preview import fit_sample, preview_score
+from segapp.io.samples import load_sample
+from segapp.pipeline.preview import preview
+from segapp.pipeline.session import Session
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return load_sample("tissue", size=640, seed=14)
+
+
+@pytest.fixture
+def session(sample):
+    made = Session("sync")
+    made.load(sample.transcripts, sample.stain)
+    return made
+
+
+@pytest.fixture
+def looked(session):
+    """Events of looks and results, in order."""
+    told = []
+    session.events.previewed.connect(lambda stage, artefacts, estimated: told.append(("look", stage, artefacts)))
+    session.events.finished.connect(lambda stage, seconds: told.append(("done", stage, None)))
+    return told
+
+
+def test_a_look_comes_before_the_result_and_changes_nothing_of_it(session, sample, looked):
+    session.request(["total", "bins", "selected_nuclei", "cell_scores"], look=(None,))
+    kinds = [(kind, stage) for kind, stage, _ in looked]
+    assert kinds.index(("look", "cell_score")) < kinds.index(("done", "cell_score"))
+    other = Session("sync")
+    other.load(sample.transcripts, sample.stain)
+    final = other.get("cell_scores")
+    assert np.array_equal(session.peek("cell_scores"), final)
+    (look,) = [artefacts["cell_scores"] for kind, _, artefacts in looked if kind == "look"]
+    assert look.shape == final.shape and look is not session.peek("cell_scores")
+    assert np.mean((look > 0.5) == (final > 0.5)) > 0.95
+
+
+def test_a_look_alone_leaves_no_result(session, looked):
+    session.get_many(("total", "bins", "selected_nuclei"))
+    looked.clear()
+    session.request(["cell_scores"], look=((100, 80, 220, 160),), only_look=True)
+    assert [kind for kind, _, _ in looked] == ["look"]
+    assert session.peek("cell_scores") is None
+    look = looked[0][2]["cell_scores"]
+    assert look[80:160, 100:220].any() and not look[:40].any() and not look[:, 300:].any()
+
+
+def test_what_is_known_or_quick_or_impossible_is_not_looked_at(session):
+    def look():
+        return preview(session.snapshot(), session.store, "cell_score", None, lambda done, total: None)
+
+    assert look() is None  # nothing that it needs is there
+    session.get("cell_scores")
+    assert look() is None
+    session.set("cell_score", method="gauss")
+    assert look() is None
+
+
+def test_a_window_at_full_resolution_is_a_crop_of_the_whole(session):
+    held = session.get_many(("total", "bins"))
+    params = session.params["cell_score"]
+    info = fit_score(held["total"], held["bins"], params)
+    whole = apply_score(held["total"], held["bins"], None, params, info)
+    part = preview_score(held["total"], held["bins"], None, params, info, (200, 200, 300, 300))
+    same = (part[200:300, 200:300] > 0.5) == (whole[200:300, 200:300] > 0.5)
+    assert same.mean() > 0.99
+
+
+def test_a_sample_of_a_large_frame_fits_nearly_what_the_whole_does(monkeypatch, session):
+    from segapp.core.score import preview as module
+
+    counts = session.get("total")
+    params = session.params["cell_score"]
+    monkeypatch.setattr(module, "SAMPLED_PIXELS", 640 * 256)
+    assert len(module.sample_rows(counts.shape)) == 256
+    few, all_ = (fit(counts, None, params).statistics["mixtures"]["0"] for fit in (fit_sample, fit_score))
+    occupied = [sorted(zip(found["mu"], found["w"], strict=True))[-1] for found in (few, all_)]
+    assert occupied[0][0] == pytest.approx(occupied[1][0], rel=0.15)

@@ -1,0 +1,75 @@
+"""Slow stages wait for a person; everything else follows."""
+
+import pytest
+
+from segapp.app import App
+
+
+@pytest.fixture
+def app(session, monkeypatch):
+    import anywidget
+
+    monkeypatch.setattr(anywidget.AnyWidget, "send", lambda self, message, buffers=None: None)
+    return App(session)
+
+
+def test_a_slow_stage_waits_says_so_and_goes_on(app, session):
+    app.live.paused["cell_score"] = 1.26
+    before = session.get("cells")
+    k = app.panels["cell_score"].controls["k"]
+    k.slider.value = 11
+    slow = app.features["slow"]
+    assert slow.line.layout.display == ""
+    assert "Cell score" in slow.words.value and "1.3 s" in slow.words.value
+    assert session.peek("cells") is None and app.layers.artefacts["cells"] is before
+    assert "preview" in app.canvas.captions["score"]["title"]
+    slow.update_button.click()
+    assert session.peek("cells") is not None and slow.line.layout.display == "none"
+    assert app.layers.artefacts["cells"] is session.peek("cells")
+    assert "preview" not in app.canvas.captions["score"]["title"]
+
+
+def test_going_back_to_what_is_known_does_not_wait(app, session):
+    app.live.paused["cell_score"] = 1.26
+    k = app.panels["cell_score"].controls["k"]
+    k.slider.value = 11
+    k.slider.value = 7
+    assert app.features["slow"].line.layout.display == "none"
+    assert app.layers.artefacts["cell_scores"] is session.peek("cell_scores")
+
+
+def test_a_stage_may_be_followed_however_slow(app, session):
+    app.live.paused["cell_score"] = 1.26
+    k = app.panels["cell_score"].controls["k"]
+    k.slider.value = 11
+    app.features["slow"].always.click()
+    app.live.paused["cell_score"] = 1.26
+    k.slider.value = 13
+    assert session.peek("cells") is not None
+
+
+@pytest.mark.parametrize(("spent", "paused"), [(0.05, False), (0.5, True)])
+def test_what_a_change_took_decides(app, session, monkeypatch, spent, paused):
+    from segapp.pipeline.session import Session
+
+    monkeypatch.setattr(Session, "spent", property(lambda self: spent, lambda self, value: None), raising=False)
+    app.panels["cell_score"].controls["k"].slider.value = 11
+    assert ("cell_score" in app.live.paused) == paused
+
+
+def test_other_stages_are_not_held_up(app, session):
+    app.live.paused["cell_score"] = 1.26
+    session.set("limits", min_area=50)
+    assert session.peek("cells") is not None
+
+
+def test_the_time_left_is_told_where_it_is_long(app, session):
+    work = app.features["work"]
+    work.started("cell_score")
+    work._stage_began -= 10
+    work.progress("cell_score", 25, 100)
+    work.refresh()
+    assert "about 30" in app.status.working.value and "left" in app.status.working.value
+    work.progress("cell_score", 99, 100)
+    work.refresh()
+    assert "left" not in app.status.working.value
