@@ -9,6 +9,7 @@ from segapp.app.feature import Feature
 FEATURES = (
     "segapp.app.features.opening:Opening",
     "segapp.app.features.work:Work",
+    "segapp.app.features.slow:Slow",
     "segapp.app.features.numbers:Numbers",
     "segapp.app.features.scorecard:Figures",
     "segapp.app.features.histograms:Histograms",
