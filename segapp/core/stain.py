@@ -196,9 +196,10 @@ def _rank(size: int) -> int:
     return min(int(size * (1 - _HOT_SHARE)), size - 1)
 
 
-def _otsu_cut(levels: np.ndarray, classes: int, index: int) -> float:
+def _otsu_cut(levels: np.ndarray, classes: int, index: int) -> int:
     try:
-        return multi_otsu(levels, classes)[index]
+        # a whole number: 8-bit levels are compared as they are
+        return int(multi_otsu(levels, classes)[index])
     except InputError:
         raise InputError(
             f"`stain` has {np.unique(levels).size} brightness levels but otsu_classes={classes}; lower otsu_classes or "

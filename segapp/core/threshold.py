@@ -103,7 +103,7 @@ def multi_otsu(image: np.ndarray, classes: int) -> tuple[float, ...]:
     spans = weight[None, :] - weight[:, None]
     masses = mass[None, :] - mass[:, None]
     gain = np.full(spans.shape, -np.inf)
-    np.divide(masses**2, spans, out=gain, where=spans > 0)
+    np.divide(np.square(masses, out=masses), spans, out=gain, where=spans > 0)
     best = gain[:, -1]
     cuts = []
     for _ in range(classes - 1):
