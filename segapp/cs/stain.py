@@ -12,6 +12,7 @@ from segapp.core.engines import options
 from segapp.core.types import InputError
 from segapp.cs import _layers as layers
 from segapp.cs._face import SLOT, Knobs, build, face, fields
+from segapp.io import models
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -131,7 +132,7 @@ def mask_cells_from_stain(
 
 @face(
     first=(options.StardistParams, "model tilesize min_overlap context normalizer equalize sanitize"),
-    more=(options.StardistParams, "prob_thresh nms_thresh"),
+    more=(options.StardistParams, "prob_thresh nms_thresh scale pmin pmax predictor"),
 )
 def stardist(
     adata: AnnData,
@@ -140,19 +141,22 @@ def stardist(
     out_layer: str | None = None,
     more: Knobs = SLOT,
 ) -> None:
-    """Find nuclei with StarDist; the int32 labels go to ``{layer}_labels``.
+    """Find nuclei with StarDist, without TensorFlow.
+
+    The int32 labels go to ``{layer}_labels``, the float32 probability of an object at each pixel to ``{layer}_scores``.
+    The default model comes with segapp; a name of a published one needs TensorFlow, which fetches it.
 
     Raises
     ------
     Unavailable
-        When the engine is not there; one sentence says what to do.
+        When a model needs a package that is not installed; one sentence says what to do.
     """
     _predict(adata, layer, out_layer, build(options.StardistParams, first, more))
 
 
 @face(
     first=(options.CellposeParams, "model diameter normalize equalize"),
-    more=(options.CellposeParams, "flow_threshold"),
+    more=(options.CellposeParams, "flow_threshold cellprob_threshold"),
 )
 def cellpose(
     adata: AnnData,
@@ -161,31 +165,45 @@ def cellpose(
     out_layer: str | None = None,
     more: Knobs = SLOT,
 ) -> None:
-    """Find nuclei or cells with Cellpose; the int32 labels go to ``{layer}_labels``.
+    """Find nuclei or cells with Cellpose, version 3 or 4.
+
+    The int32 labels go to ``{layer}_labels``, the float32 probability of an object at each pixel to ``{layer}_scores``.
 
     Raises
     ------
     Unavailable
-        When the engine is not there; one sentence says what to do.
+        When Cellpose is not installed; one sentence says what to do.
     """
     _predict(adata, layer, out_layer, build(options.CellposeParams, first, more))
 
 
-@face(first=(options.DeepcellParams, "model equalize"))
-def deepcell(adata: AnnData, first: Knobs, layer: str = layers.STAIN, out_layer: str | None = None) -> None:
-    """Find nuclei or cells with DeepCell; the int32 labels go to ``{layer}_labels``.
+@face(first=(options.DeepcellParams, "model equalize"), more=(options.DeepcellParams, "um_per_px"))
+def deepcell(
+    adata: AnnData,
+    first: Knobs,
+    layer: str = layers.STAIN,
+    out_layer: str | None = None,
+    more: Knobs = SLOT,
+) -> None:
+    """Find nuclei with DeepCell.
+
+    The int32 labels go to ``{layer}_labels``, 1 in nuclei and 0 elsewhere to ``{layer}_scores``.
 
     Raises
     ------
     Unavailable
-        When the engine is not there; one sentence says what to do.
+        When DeepCell is not installed; one sentence says what to do.
     """
-    _predict(adata, layer, out_layer, build(options.DeepcellParams, first))
+    _predict(adata, layer, out_layer, build(options.DeepcellParams, first, more))
 
 
 def _predict(adata: AnnData, layer: str, out_layer: str | None, params: engines.NetworkParams) -> None:
-    labels, _ = engines.predict_nuclei(layers.read(adata, layer), params)
-    layers.write(adata, out_layer or layers.with_suffix(layer, "labels"), labels)
+    found = engines.predict_nuclei(layers.read(adata, layer), params, models.open_model(params))
+    out_layer = out_layer or layers.with_suffix(layer, "labels")
+    layers.write(adata, out_layer, found.labels)
+    base = out_layer.removesuffix("_labels")
+    layers.write(adata, layers.with_suffix(base, "scores"), found.scores)
+    layers.note(adata, "probability", out_layer, value=found.probability)
 
 
 def _blocks(downscale: float | None) -> int:

@@ -66,7 +66,10 @@ class Snapshot:
             values, names = stage.fit_params(params), stage.fit_needs_of(choice)
         else:
             values, names = params.to_json(), stage.needs_of(choice)
-        made = key_of(stage.name, part, stage.version, values, {name: self.artefact_key(name) for name in names})
+        inputs = {name: self.artefact_key(name) for name in names}
+        if stage.outside is not None:
+            inputs["outside"] = stage.outside(params)
+        made = key_of(stage.name, part, stage.version, values, inputs)
         self._keys[stage.name, part] = made
         return made
 

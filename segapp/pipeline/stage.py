@@ -61,6 +61,8 @@ class Stage:
         Parameters on which some stage's needs depend.
     version : int
         Raised when the same inputs give other numbers.
+    outside : function of Params, optional
+        What else the results depend on, as text for their keys: the state of files that a parameter names.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Stage:
     fit_needs: tuple[str, ...] | None = None
     selectors: tuple[str, ...] = ()
     version: int = 1
+    outside: Callable[[Any], str] | None = None
 
     def needs_of(self, choice: Choice) -> tuple[str, ...]:
         """Return the artefacts that are needed under this choice."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from segapp.core import align, density, edits, engines, frame, rna, score, stain
 from segapp.core.label import cells, nuclei_rna, select, watershed
 from segapp.core.params import Params
+from segapp.io import models
 from segapp.pipeline import steps
 from segapp.pipeline.stage import Choice, Pipeline, Stage
 from segapp.pipeline.tabulate import make_table
 
+NETWORK = ("network_nuclei", "network_scores", "network_probability")
 NUCLEI_FROM = {
     "watershed": ("watershed_nuclei",),
-    "network": ("network_nuclei",),
-    "augment": ("watershed_nuclei", "network_nuclei"),
-    "union": ("watershed_nuclei", "network_nuclei"),
+    "network": NETWORK,
+    "augment": ("watershed_nuclei", *NETWORK),
+    "union": ("watershed_nuclei", *NETWORK),
     "rna": ("rna_nuclei",),
     "off": (),
 }
@@ -62,6 +64,8 @@ def _table_needs(choice: Choice) -> tuple[str, ...]:
         names.append("cell_scores")
     if choice.value("nuclei", "source") == "rna":
         names.append("nuclei_scores")
+    if choice.value("nuclei", "source") in ("network", "augment", "union"):
+        names += ["nuclei_probability", "network_engine"]
     return tuple(names)
 
 
@@ -116,10 +120,13 @@ PIPELINE = Pipeline(
         "nuclei_network",
         "Nuclei by network",
         "Find nuclei in the stain with a neural network.",
-        engines.NetworkParams,
+        engines.NETWORK,
         needs=("stain",),
-        gives=("network_nuclei", "network_scores"),
+        gives=(*NETWORK, "network_engine"),
         run=steps.predict_nuclei,
+        fit=steps.fit_network,
+        apply_only=engines.APPLY_ONLY,
+        outside=models.outside_key,
     ),
     Stage(
         "density",
@@ -165,7 +172,7 @@ PIPELINE = Pipeline(
         "Choose where nuclei come from.",
         select.NucleiParams,
         needs=_nuclei_needs,
-        gives=("selected_nuclei", "nuclei_provenance"),
+        gives=("selected_nuclei", "nuclei_provenance", "nuclei_probability"),
         run=steps.select_nuclei,
         selectors=("source",),
     ),

@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from segapp.core import align, density, edits, engines, frame, rna, score
+from segapp.core import align, cautions, density, edits, engines, frame, rna, score
 from segapp.core import stain as stain_core
 from segapp.core.label import cells, nuclei_rna, select, watershed
 from segapp.core.types import Grid, ScoreInfo, StainFile, Tick, Transcripts, Unavailable
+from segapp.io import models
 
 WIDE_UM = 1.0
 """Side of a pixel, in micrometres, above which it may hold several cells."""
+
+_LINES = (
+    "The registration lines of the chip ({n} rows and columns) caught less RNA, and flooding counts cuts {what} along "
+    "them; set {other}."
+)
 
 
 def place_stain(
@@ -34,6 +40,8 @@ def count_rna(
             f"A pixel is {grid.um_per_px:g} um wide and may hold several cells: RNA alone tells cells apart only where "
             "pixels are far smaller than a cell; use a stain, or a finer binning."
         )
+    for sentence in rna.cautions(transcripts, params):
+        _note(sentence)
     return (*rna.rna_layers(transcripts, grid, params), grid)
 
 
@@ -55,9 +63,16 @@ def label_stain_nuclei(params: Any, tick: Tick, stain: np.ndarray, nuclei_mask: 
     return (watershed.label_nuclei(stain, nuclei_mask, params, tick),)
 
 
-def predict_nuclei(params: engines.NetworkParams, tick: Tick, stain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Stain -> nuclei and scores by a network."""
-    return engines.predict_nuclei(stain, params, tick)
+def fit_network(params: Any, tick: Tick, stain: np.ndarray) -> Any:
+    """Stain -> what a network answers, before thresholds."""
+    return engines.ENGINES[params.engine].fit(stain, params, models.open_model(params), tick)
+
+
+def predict_nuclei(
+    params: Any, tick: Tick, stain: np.ndarray, statistics: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Answer of a network -> nuclei, scores, probability of each nucleus, which network it was."""
+    return (*engines.ENGINES[params.engine].apply(statistics, params, tick), params.engine)
 
 
 def bin_density(params: Any, tick: Tick, total: np.ndarray) -> tuple[np.ndarray | None, dict[str, Any]]:
@@ -91,6 +106,15 @@ def label_rna_nuclei(
     params: Any, tick: Tick, nuclear: np.ndarray | None, nuclei_scores: np.ndarray, rna_nuclei_mask: np.ndarray
 ) -> tuple[np.ndarray]:
     """Nuclear counts, scores and mask -> nuclei."""
+    if nuclear is not None and params.method != "peaks" and cautions.counts_are_dense(nuclear, rna_nuclei_mask):
+        _note(
+            f"The counts are dense, and nuclei by {params.method} merge there: set nuclei_rna.method=peaks, or "
+            "rna.nuclear to unspliced RNA or genes that stay in the nucleus."
+        )
+    if nuclear is not None and getattr(params, "landscape", "") == "rna":
+        rows, columns = cautions.track_lines(nuclear)
+        if len(rows) or len(columns):
+            _note(_LINES.format(n=len(rows) + len(columns), what="nuclei", other="nuclei_rna.landscape=distance"))
     return (nuclei_rna.label_nuclei_rna(_nuclear(nuclear, ""), nuclei_scores, rna_nuclei_mask, params, tick),)
 
 
@@ -99,12 +123,18 @@ def select_nuclei(
     tick: Tick,
     watershed_nuclei: np.ndarray | None = None,
     network_nuclei: np.ndarray | None = None,
+    network_scores: np.ndarray | None = None,
+    network_probability: np.ndarray | None = None,
     rna_nuclei: np.ndarray | None = None,
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Chosen source -> nuclei, and which source each came from; None when nuclei are off."""
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """Chosen source -> nuclei, which source each came from, and what a network thinks of each, where one was asked."""
     if params.source == "off":
-        return None, np.zeros(1, np.uint8)
-    return select.select_nuclei(watershed_nuclei, network_nuclei, rna_nuclei, params)
+        return None, np.zeros(1, np.uint8), None
+    labels, provenance = select.select_nuclei(watershed_nuclei, network_nuclei, rna_nuclei, params)
+    if network_nuclei is None or network_scores is None or network_probability is None:
+        return labels, provenance, None
+    told = select.nucleus_probability(labels, provenance, network_nuclei, network_scores, network_probability)
+    return labels, provenance, told
 
 
 def fit_cell_score(params: Any, tick: Tick, total: np.ndarray, bins: np.ndarray | None) -> ScoreInfo:
@@ -150,6 +180,10 @@ def label_cells(
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Nuclei and masks -> cells; a cell keeps the id of its nucleus."""
     region = cells.join_regions(cell_mask, cytoplasm_mask)
+    if params.method == "watershed":
+        rows, columns = cautions.track_lines(total)
+        if len(rows) or len(columns):
+            _note(_LINES.format(n=len(rows) + len(columns), what="cells", other="cells.method=components or expand"))
     if selected_nuclei is None and cell_mask is not None:
         _note(
             "Total RNA shows where cells are, rarely where one ends: touching cells merge. Nuclei from a stain or from "

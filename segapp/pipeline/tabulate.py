@@ -28,8 +28,14 @@ def make_table(
     stain: np.ndarray | None = None,
     cell_scores: np.ndarray | None = None,
     nuclei_scores: np.ndarray | None = None,
+    nuclei_probability: np.ndarray | None = None,
+    network_engine: str = "",
 ) -> tuple[AnnData]:
-    """Cells and transcripts -> AnnData; the score is that of the map from which the cells were cut."""
+    """Cells and transcripts -> AnnData; the score is that of the map from which the cells were cut.
+
+    Where a network was asked, ``obs`` also tells the engine that each cell comes from (the name of the network, or the
+    source itself), and how probable the network finds its nucleus: NaN for cells without one.
+    """
     from segapp.io.table import to_anndata
 
     table = to_anndata(
@@ -42,6 +48,14 @@ def make_table(
         sources=cell_sources(cells, nuclei, nuclei_provenance),
         tick=tick,
     )
+    if nuclei_probability is not None:
+        sources = table.obs["source"].astype(str)
+        table.obs["engine"] = sources.where(sources != "network", network_engine).astype("category")
+        ids = table.obs["label"].to_numpy()
+        told = (ids < len(nuclei_probability)) & ~sources.isin(("components", "drawn")).to_numpy()
+        found = np.full(len(ids), np.nan, np.float32)
+        found[told] = nuclei_probability[ids[told]]
+        table.obs["nucleus_probability"] = found
     return (table,)
 
 

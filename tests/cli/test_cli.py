@@ -161,7 +161,14 @@ BAD = {
     "--set of another form": ["--gem", "good.gem", "--set", "k"],
     "--out below a regular file": ["--gem", "good.gem", "--out", "file/out"],
     "--out is a regular file": ["--gem", "good.gem", "--out", "file"],
-    "network that is not there": ["--gem", "good.gem", "--stain", "good.tif", "--set", "nuclei.source=network"],
+    "network that is not there": [
+        *("--gem", "good.gem", "--stain", "good.tif", "--set", "nuclei.source=network"),
+        *("--set", "nuclei_network.model=nowhere"),
+    ],
+    "engine that is not installed": [
+        *("--gem", "good.gem", "--stain", "good.tif", "--set", "nuclei.source=network"),
+        *("--set", "nuclei_network.engine=deepcell"),
+    ],
 }
 
 

@@ -1,4 +1,5 @@
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from segapp import cs
 from segapp.core.score import METHODS
 from segapp.core.stain import NucleiMaskParams
 from segapp.core.types import InputError, Unavailable
+
+TINY = Path(__file__).parent.parent / "core" / "engines" / "fixtures" / "tiny"
 
 # what a user of the field knows: names in order, with the defaults that the field has
 KNOWN = {
@@ -31,7 +34,7 @@ KNOWN = {
     "max_area=400 out_layer=None",
     "filter_cell_labels_by_area": "layer area_cutoff=7",
     "get_cell_shape": "layer thickness=1 out_layer=None",
-    "stardist": "model='2D_versatile_fluo' tilesize=2000 min_overlap=None context=None normalizer='percentile' "
+    "stardist": "model='segapp-nuclei' tilesize=2000 min_overlap=None context=None normalizer='percentile' "
     "equalize=2.0 sanitize=True layer='stain' out_layer=None",
     "cellpose": "model='nuclei' diameter=None normalize=True equalize=2.0 layer='stain' out_layer=None",
     "deepcell": "model='nuclear' equalize=2.0 layer='stain' out_layer=None",
@@ -88,12 +91,30 @@ def test_a_wrong_value_is_one_sentence():
         cs.score_and_mask_pixels(AnnData(layers={"n": np.eye(8, dtype=int)}), "n", 5, "magic")
 
 
-@pytest.mark.parametrize("engine", ["stardist", "cellpose", "deepcell"])
+@pytest.mark.parametrize("engine", ["cellpose", "deepcell"])
 def test_networks_say_in_one_sentence_what_is_missing(engine):
     adata = AnnData(layers={"stain": np.eye(8)})
-    with pytest.raises(Unavailable, match=rf"{engine} is not available.*watershed"):
+    with pytest.raises(Unavailable, match=rf"{engine}, which is not installed: run `pip install .*{engine}"):
         getattr(cs, engine)(adata)
     assert list(adata.layers) == ["stain"]
+
+
+def test_a_published_model_says_in_one_sentence_what_fetches_it():
+    adata = AnnData(layers={"stain": np.eye(8)})
+    with pytest.raises(Unavailable, match=r"2D_versatile_fluo .* run `pip install 'segapp\[tensorflow\]'`"):
+        cs.stardist(adata, "2D_versatile_fluo")
+
+
+def test_a_network_writes_labels_and_scores():
+    stain = np.kron(np.array([[0, 1, 0], [0, 0, 0], [1, 0, 1]]), np.hanning(18)[:, None] * np.hanning(18))
+    stain = (20 + 200 * stain).astype(np.uint8)
+    adata = AnnData(layers={"stain": stain})
+    cs.stardist(adata, str(TINY), equalize=0, scale=1)
+    labels, scores = adata.layers["stain_labels"], adata.layers["stain_scores"]
+    assert (labels.dtype, scores.dtype, labels.max()) == (np.int32, np.float32, 3)
+    assert len(adata.uns["spatial"]["probability"]["stain_labels"]) == 4
+    cs.stardist(adata, str(TINY), equalize=0, scale=1, prob_thresh=0.9, out_layer="few")
+    assert adata.layers["few"].max() == 0 and "few_scores" in adata.layers
 
 
 def test_a_missing_layer_names_those_that_are_there():

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from segapp.core.checks import check_labels
-from segapp.core.label.augment import augment, provenance_of, union
+from segapp.core.label.augment import SOURCES, augment, provenance_of, union
 from segapp.core.params import Params, knob
 from segapp.core.types import Unavailable
 
@@ -75,3 +75,48 @@ def select_nuclei(
     if params.source == "union":
         return union(found[0], found[1])
     return found[0], provenance_of(found[0], params.source)
+
+
+def nucleus_probability(
+    labels: np.ndarray, provenance: np.ndarray, network: np.ndarray, scores: np.ndarray, probability: np.ndarray
+) -> np.ndarray:
+    """Return how probable a network finds each of the chosen nuclei.
+
+    Parameters
+    ----------
+    labels : (H, W) int32
+        Chosen nuclei.
+    provenance : (largest id + 1,) uint8
+        Where each came from, as `select_nuclei` gives it.
+    network : (H, W) int32
+        Labels of the network.
+    scores : (H, W) float32
+        Probability of an object at each pixel.
+    probability : (largest network id + 1,) float32
+        Probability of each label of the network.
+
+    Returns
+    -------
+    (largest id + 1,) float32
+        A nucleus of the network has the probability that the network gave it; another one the mean over its pixels.
+
+    Examples
+    --------
+    >>> watershed, network = np.array([[5, 5, 0, 0, 8]]), np.array([[0, 2, 2, 0, 0]])
+    >>> labels, provenance = augment(watershed, network)
+    >>> scores = np.array([[0.5, 0.9, 0.9, 0.1, 0.25]], np.float32)
+    >>> nucleus_probability(labels, provenance, network, scores, np.array([0, 0, 0.75], np.float32)).tolist()
+    [0.0, 0.75, 0.25]
+    """
+    n = len(provenance)
+    flat = labels.ravel()
+    counts = np.bincount(flat, minlength=n)
+    sums = np.bincount(flat, weights=scores.ravel(), minlength=n)
+    found = np.divide(sums, counts, out=np.zeros(n), where=counts > 0)
+    # every pixel of such a nucleus has the same label of the network: any of them tells it
+    theirs = np.zeros(n, np.int64)
+    theirs[flat] = network.ravel()
+    own = provenance == SOURCES.index("network")
+    found[own] = probability[theirs[own]]
+    found[0] = 0
+    return found.astype(np.float32)

@@ -1,0 +1,123 @@
+"""From a stain to what a network takes: contrast, size, brightness."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from segapp.core.checks import check_image
+from segapp.core.stain import to_8_bit
+from segapp.core.types import InputError
+
+_CLAHE_GRID = (100, 100)
+"""Tiles of the local contrast equalisation along each side, as the field sets them whatever the size of the image."""
+
+
+def equalize(stain: np.ndarray, clip_limit: float) -> np.ndarray:
+    """Equalise local contrast (CLAHE) in a grid of 100 x 100 tiles.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness.
+    clip_limit : float
+        Limit of contrast. Higher: faint structures come up, noise too. 0: the stain as it is.
+
+    Returns
+    -------
+    (H, W) array
+        uint8, or the stain itself where `clip_limit` is 0.
+
+    Raises
+    ------
+    InputError
+        When `stain` is not a finite 2-D image or is constant.
+
+    References
+    ----------
+    .. [1] K. Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems IV, 1994.
+
+    Examples
+    --------
+    >>> stain = np.tile(np.arange(200, dtype=np.uint8), (200, 1))
+    >>> equalize(stain, 0) is stain, equalize(stain, 2).shape
+    (True, (200, 200))
+    """
+    stain = check_image(stain, "stain")
+    if stain.min() == stain.max():
+        raise InputError(
+            f"`stain` has the value {stain.flat[0]:g} in every pixel: nothing to segment; check the channel and the "
+            "crop."
+        )
+    if not clip_limit:
+        return stain
+    made: np.ndarray = cv2.createCLAHE(clip_limit, _CLAHE_GRID).apply(np.ascontiguousarray(to_8_bit(stain)))
+    return made
+
+
+def percentiles(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Return two percentiles of an image that differ.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Brightness, not constant.
+    low, high : float
+        Percentiles, 0 to 100.
+
+    Returns
+    -------
+    (float, float)
+        As `numpy.percentile`; where both are the same, the extremes of the image.
+
+    Examples
+    --------
+    >>> percentiles(np.arange(101, dtype=np.uint8).reshape(1, -1), 1, 99.5)
+    (1.0, 99.5)
+    """
+    if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
+        # exact from the histogram, without a sorted copy of a whole chip
+        counts = np.bincount(image.ravel(), minlength=2)
+        upto = np.cumsum(counts)
+        found = [_of_histogram(upto, q) for q in (low, high)]
+    else:
+        found = [float(value) for value in np.percentile(image, (low, high))]
+    return (found[0], found[1]) if found[1] > found[0] else (float(image.min()), float(image.max()))
+
+
+def resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """Enlarge or shrink an image.
+
+    Parameters
+    ----------
+    image : (H, W) array, 8-bit, 16-bit or float
+        Brightness.
+    scale : float
+        Factor of both sides; at least one pixel stays.
+
+    Returns
+    -------
+    (H * scale, W * scale) array of the same dtype
+        Averaged over areas when smaller, linear when larger; float64 becomes float32, integers of 32 bits too.
+
+    Examples
+    --------
+    >>> resize(np.array([[0, 0, 4, 4], [0, 0, 4, 4]], np.uint8), 0.5).tolist()
+    [[0, 4]]
+    """
+    if image.dtype not in (np.uint8, np.uint16, np.float32):
+        image = image.astype(np.float32)
+    height, width = (max(round(side * scale), 1) for side in image.shape)
+    if (height, width) == image.shape:
+        return image
+    made: np.ndarray = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return made
+
+
+def _of_histogram(upto: np.ndarray, q: float) -> float:
+    at = (int(upto[-1]) - 1) * q / 100
+    left = int(at)
+    lower, upper = (int(np.searchsorted(upto, rank, side="right")) for rank in (left, min(left + 1, int(upto[-1]) - 1)))
+    return lower + (upper - lower) * (at - left)

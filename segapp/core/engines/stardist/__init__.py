@@ -1,0 +1,1 @@
+"""StarDist in torch: star-shaped polygons, found without TensorFlow."""

@@ -1,0 +1,374 @@
+"""Nuclei by a StarDist network: what it answers is kept sparsely, so that thresholds move without running it again."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segapp.core.engines.model import Model, Nuclei
+from segapp.core.engines.options import FLOOR, StardistParams
+from segapp.core.engines.prepare import equalize, percentiles, resize
+from segapp.core.engines.stardist.polygons import largest_pieces, render, suppress
+from segapp.core.engines.tiles import tiles, windows
+from segapp.core.types import InputError, Tick, no_tick
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_LEAST = np.float32(1e-3)
+"""Shortest distance of a polygon, as the original package sets it."""
+
+Ask = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Normalised (H, W) float32 -> prob (H / grid, W / grid) and dist (rays, H / grid, W / grid)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What a network answered, without what no threshold can bring back.
+
+    Parameters
+    ----------
+    points : (n, 2) int32
+        Middles (row, column) of polygons in px of the scaled image.
+    prob : (n,) float32
+        Probability of each, `FLOOR` or more.
+    dist : (n, rays) float32
+        Distances to the edge in px of the scaled image.
+    chance : (h, w) float32
+        Probability of an object at every `grid`-th px of the scaled image.
+    grid : int
+        See `chance`.
+    shape : (int, int)
+        Height and width of the stain.
+    factor : (float, float)
+        Scaled rows over rows, scaled columns over columns.
+    prob_thresh, nms_thresh : float
+        Thresholds that the network came with.
+    statistics : mapping
+        Scale, brightness and thresholds that were used, as JSON values.
+    """
+
+    points: np.ndarray
+    prob: np.ndarray
+    dist: np.ndarray
+    chance: np.ndarray
+    grid: int
+    shape: tuple[int, int]
+    factor: tuple[float, float]
+    prob_thresh: float
+    nms_thresh: float
+    statistics: Mapping[str, Any]
+
+
+def fit(stain: np.ndarray, params: StardistParams, model: Model, tick: Tick = no_tick) -> Candidates:
+    """Run the network over the stain, tile by tile.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness of a nuclear stain.
+    params : StardistParams
+        Everything but the thresholds is looked at.
+    model : Model
+        The network, as `segapp.io.models.open_model` gives it.
+    tick : Tick
+        Progress and cancel.
+
+    Returns
+    -------
+    Candidates
+
+    Raises
+    ------
+    InputError
+        When the stain or the model cannot be used.
+    Unavailable
+        When the model needs a package that is not installed.
+
+    Notes
+    -----
+    The tiles overlap by twice as far as the network looks and start at multiples of its coarsest step: their answers
+    are those for the whole image. Memory grows with a tile, and with the number of pixels that may be the middle of a
+    nucleus: about 150 bytes for each.
+    """
+    levels = equalize(stain, params.equalize)
+    if model.kind == "package":
+        return _original(levels, params, model, tick)
+    ask, network = _ask(model)
+    scale = _scale(levels, params, model)
+    image = resize(levels, scale)
+    low, high = _brightness(image, params, model)
+    gain = np.float32(1 / (high - low))
+    step, multiple = network["grid"], network["multiple"]
+    context = network["reach"] if params.context == "auto" else params.context
+    overlap = 0 if params.min_overlap == "auto" else params.min_overlap
+    cut = tiles(image.shape, params.tilesize, max(context, -(-overlap // 2)), multiple)
+    rows, columns = (-(-side // step) for side in image.shape)
+    chance = np.zeros((rows, columns), np.float32)
+    points, prob, dist = [], [], []
+    with _ticking(network["module"], tick, len(cut)) as advance:
+        for tile, window in windows(image, cut, multiple):
+            some, far = ask((window.astype(np.float32) - np.float32(low)) * gain)
+            inner = tile.inner(step)
+            top, left = tile.rows.start // step, tile.columns.start // step
+            # beyond the end of the image there is only its mirror
+            part = some[inner][: rows - top, : columns - left]
+            chance[top : top + part.shape[0], left : left + part.shape[1]] = part
+            found = np.nonzero(part >= FLOOR)
+            points.append(((np.stack(found, axis=1) + np.array([top, left])) * step).astype(np.int32))
+            prob.append(_rounded(part[found]))
+            dist.append(far[:, inner[0], inner[1]][:, found[0], found[1]].T.astype(np.float32))
+            advance()
+    return Candidates(
+        points=np.concatenate(points),
+        prob=np.concatenate(prob),
+        dist=np.maximum(np.concatenate(dist), _LEAST),
+        chance=chance,
+        grid=step,
+        shape=levels.shape,
+        factor=(image.shape[0] / levels.shape[0], image.shape[1] / levels.shape[1]),
+        prob_thresh=float(model.config.get("prob_thresh", 0.5)),
+        nms_thresh=float(model.config.get("nms_thresh", 0.4)),
+        statistics={"model": model.name, "scale": round(scale, 4), "black": float(low), "white": float(high)},
+    )
+
+
+def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Tick) -> Candidates:
+    """The same from the original package's own prediction, on TensorFlow."""
+    from segapp.core.engines.stardist.original import predict
+
+    scale = _scale(levels, params, model)
+    image = resize(levels, scale)
+    low, high = _brightness(image, params, model)
+    tick(0, 1)
+    told = predict(model, (image.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low)), params.tilesize)
+    found = np.nonzero(told.prob >= FLOOR)
+    return Candidates(
+        points=np.stack(found, axis=1).astype(np.int32) * np.int32(told.grid),
+        prob=_rounded(told.prob[found]),
+        dist=np.maximum(told.dist[found], _LEAST),
+        chance=told.prob,
+        grid=told.grid,
+        shape=levels.shape,
+        factor=(image.shape[0] / levels.shape[0], image.shape[1] / levels.shape[1]),
+        prob_thresh=told.prob_thresh,
+        nms_thresh=told.nms_thresh,
+        statistics={"model": model.name, "scale": round(scale, 4), "black": float(low), "white": float(high)},
+    )
+
+
+def apply(candidates: Candidates, params: StardistParams, tick: Tick = no_tick) -> Nuclei:
+    """Choose polygons by the thresholds and draw them; the network is not asked.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Of `fit`.
+    params : StardistParams
+        ``prob_thresh``, ``nms_thresh`` and ``sanitize`` are looked at.
+    tick : Tick
+        Progress and cancel.
+
+    Returns
+    -------
+    Nuclei
+        Labels by falling probability: 1 is the surest nucleus.
+    """
+    least = candidates.prob_thresh if params.prob_thresh == "auto" else params.prob_thresh
+    share = candidates.nms_thresh if params.nms_thresh == "auto" else params.nms_thresh
+    sure = np.nonzero(candidates.prob >= least)[0]
+    points, dist, prob = candidates.points[sure], candidates.dist[sure], candidates.prob[sure]
+    stay = suppress(points, dist, prob, share, tick)
+    # the middle of pixel p lies at p + 0.5
+    middles = (points[stay] + 0.5) / candidates.factor - 0.5
+    stretch = (1 / candidates.factor[0], 1 / candidates.factor[1])
+    labels = render(middles, dist[stay], candidates.shape, stretch, tick)
+    if params.sanitize:
+        labels = largest_pieces(labels)
+    # a polygon under surer ones, or beyond the edge, leaves no pixel
+    seen = np.bincount(labels.ravel(), minlength=len(stay) + 1) > 0
+    seen[0] = True
+    number = np.cumsum(seen, dtype=np.int32) - 1
+    probability = np.concatenate([np.zeros(1, np.float32), prob[stay]])[seen]
+    return Nuclei(number[labels].astype(np.int32), _full(candidates), probability)
+
+
+def _rounded(prob: np.ndarray) -> np.ndarray:
+    """Equal where only the order of additions made a difference: such ties go by place, whatever the tiles were."""
+    return np.rint(prob * np.float32(2**17)) / np.float32(2**17)
+
+
+def _full(candidates: Candidates) -> np.ndarray:
+    """The probabilities at every pixel of the stain, linear between those that the network told."""
+    sides = []
+    for size, told, factor in zip(candidates.shape, candidates.chance.shape, candidates.factor, strict=True):
+        at = np.clip(((np.arange(size) + 0.5) * factor - 0.5) / candidates.grid, 0, told - 1).astype(np.float32)
+        low = at.astype(np.int64)
+        sides.append((low, np.minimum(low + 1, told - 1), at - low))
+    (top, bottom, down), (left, right, along) = sides
+    made = np.empty(candidates.shape, np.float32)
+    for start in range(0, len(top), 512):
+        part = slice(start, start + 512)
+        below = down[part, None]
+        rows = candidates.chance[top[part]] * (1 - below) + candidates.chance[bottom[part]] * below
+        made[part] = rows[:, left] * (1 - along) + rows[:, right] * along
+    return made
+
+
+def _brightness(image: np.ndarray, params: StardistParams, model: Model) -> tuple[float, float]:
+    """What is 0 and what is 1 to the network."""
+    if params.normalizer == "off":
+        return 0.0, 1.0
+    low, high = model.config.get("percentiles", (1.0, 99.8))
+    return percentiles(
+        image, low if params.pmin == "auto" else params.pmin, high if params.pmax == "auto" else params.pmax
+    )
+
+
+def _scale(levels: np.ndarray, params: StardistParams, model: Model) -> float:
+    if params.scale != "auto":
+        return params.scale
+    return 1.0
+
+
+def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
+    """Who answers for an image, and what is known of it."""
+    import torch
+
+    module = network(model)
+    # a graphics card where there is one
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module.to(device)
+
+    def ask(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            prob, dist = module(torch.from_numpy(np.ascontiguousarray(image))[None, None].to(device))
+        return prob[0].cpu().numpy(), dist[0].cpu().numpy()
+
+    known = {"grid": module.grid, "multiple": module.multiple, "reach": reach(module), "module": module}
+    return ask, known
+
+
+_MODULES: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def network(model: Model) -> nn.Module:
+    """Return the torch module of a model, made once: weights loaded, batch normalisation folded in, not for training.
+
+    Parameters
+    ----------
+    model : Model
+        Of kind ``"segapp"`` or ``"keras"``.
+
+    Returns
+    -------
+    torch.nn.Module
+        With the attributes ``n_rays``, ``grid`` and ``multiple``.
+
+    Raises
+    ------
+    InputError
+        When description and weights do not fit each other.
+    """
+    import torch
+
+    with _LOCK:
+        made = _MODULES.get(model)
+        if made is not None:
+            return made
+        if model.kind == "keras":
+            from segapp.core.engines.stardist.keras_unet import KerasUnet
+
+            made = KerasUnet(model.config, model.weights).eval()
+        else:
+            from segapp.core.engines.stardist.unet import build
+
+            if not isinstance(model.config.get("architecture"), Mapping):
+                raise InputError(f"the model {model.name} cannot be opened: its config.json describes no network.")
+            made = build(model.config["architecture"])
+            weights = {name: torch.from_numpy(np.array(value)) for name, value in model.weights.items()}
+            try:
+                made.load_state_dict(weights)
+            except RuntimeError:
+                raise InputError(f"the weights of the model {model.name} do not fit its config.json.") from None
+            made = _folded(made.eval())
+        _MODULES[model] = made
+        return made
+
+
+def reach(module: Any) -> int:
+    """Return how far from a pixel, in px, the answer of a network may depend on its input.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Of `network`.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from segapp.core.engines.stardist.unet import build
+    >>> reach(build({"channels": [8, 16], "grid": 2}))
+    22
+    """
+    known = getattr(module, "reach", None)
+    if known is not None:
+        return int(known)
+    # two convolutions a level on the way down and, but for the coarsest, on the way up; one for the features; and what
+    # pooling and enlarging add: a pixel of the coarsest level stands for all of its square
+    steps = [module.grid * 2**level for level in range(len(module.down))]
+    return 2 * sum(steps) + 2 * sum(steps[:-1]) + steps[0] + 2 * steps[-1] // 2
+
+
+def _folded(module: Any) -> Any:
+    """Put batch normalisation into the convolution before it: the same numbers in less time."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for block in module.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for i in range(len(block) - 1):
+            first, second = block[i], block[i + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                block[i], block[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return module
+
+
+@contextmanager
+def _ticking(module: Any, tick: Tick, n_tiles: int) -> Iterator[Callable[[], None]]:
+    """Tick at every convolution of this thread: a tile takes seconds, and who cancels does not want to wait."""
+    from torch import nn
+
+    if module is None:
+        yield lambda: tick(0, 0)
+        return
+    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    mine, done = threading.get_ident(), [0, 0]
+    total = max(n_tiles * len(convolutions), 1)
+
+    def before(part: Any, inputs: Any) -> None:
+        if threading.get_ident() == mine:
+            tick(min(done[0] * len(convolutions) + done[1], total), total)
+            done[1] += 1
+
+    def advance() -> None:
+        done[0], done[1] = done[0] + 1, 0
+        tick(done[0] * len(convolutions), total)
+
+    handles = [part.register_forward_pre_hook(before) for part in convolutions]
+    try:
+        yield advance
+    finally:
+        for handle in handles:
+            handle.remove()
