@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from segapp.core.align import _ecc
 from segapp.core.align import ncc as _ncc
 from segapp.core.align import transform as _transform
 from segapp.core.align.affine import GAIN, align_affine
 from segapp.core.align.by_hand import Moved, measure, shifted
-from segapp.core.align.ncc import ncc, overlap_ncc
+from segapp.core.align.ncc import Judge, ncc, overlap_ncc
 from segapp.core.align.progress import Progress
 from segapp.core.align.tps import align_tps, auto_mesh, folds, landmark_affine
 from segapp.core.align.transform import Alignment, as_matrix, matrix_to_theta, theta_to_matrix, warp
@@ -176,9 +177,10 @@ def align_stain(
         raise InputError(f"the stain is {shape[0]} x {shape[1]} px but the RNA {counts.shape[0]} x {counts.shape[1]}")
     fixed, moving = gauss_blur(counts, params.k), image.astype(np.float32)
     start = _start(params, shape)
-    before, _ = overlap_ncc(fixed, moving, _affine(start if params.theta else np.eye(2, 3), shape))
-    result = _align(fixed, moving, start, params, tick)
-    after, _ = overlap_ncc(fixed, moving, result)
+    judge = Judge(fixed, moving)
+    before, _ = judge(np.eye(2, 3) if start is None or not params.theta else start)
+    result = _align(judge, start, params, tick)
+    after, _ = overlap_ncc(fixed, moving, result) if result.points else judge(np.array(result.matrix))
     given = np.eye(2, 3) if not params.theta else theta_to_matrix(np.reshape(params.theta, (2, 3)), shape)
     if after < before and params.accept == "better":
         note = "nothing better than the start was found, so it is kept"
@@ -201,13 +203,12 @@ def align_stain(
 
 def warm() -> None:
     """Compile the kernels of this package."""
-    _transform.warm()
-    _ncc.warm()
+    for module in (_transform, _ncc, _ecc):
+        module.warm()
 
 
-def _align(
-    fixed: np.ndarray, moving: np.ndarray, start: np.ndarray | None, params: AffineParams, tick: Tick
-) -> Alignment:
+def _align(judge: Judge, start: np.ndarray | None, params: AffineParams, tick: Tick) -> Alignment:
+    fixed, moving = judge.fixed, judge.moving
     shape = (fixed.shape[0], fixed.shape[1])
     block = min(params.downscale, *shape)
     progress = Progress(tick)
@@ -220,6 +221,7 @@ def _align(
         orientations=TURNS if params.orientation == "search" else TURNS[:1],
         start=None if start is None else _transform.rescale(start, 1 / block),
         tick=straight,
+        judge=judge if block == 1 else None,
     )
     result = replace(_affine(_transform.rescale(matrix, block), shape), orientation=orientation, note=note)
     if not isinstance(params, TpsParams):
@@ -235,7 +237,7 @@ def _align(
         tick=progress.part(0.4, 1),
     )
     bent = replace(result, mode="tps", points=_scaled(points, block), note=note)
-    straight_ncc, _ = overlap_ncc(fixed, moving, result)
+    straight_ncc, _ = judge(np.array(result.matrix))
     bent_ncc, _ = overlap_ncc(fixed, moving, bent)
     if folds(bent):
         return replace(result, note="bending would fold the stain, so it is only shifted, turned and scaled")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import scipy.fft
 
-from segapp.core.align.ncc import overlap_ncc
+from segapp.core.align._ecc import Ecc
+from segapp.core.align.ncc import Judge, overlap_ncc
 from segapp.core.align.progress import Progress
 from segapp.core.align.search import ANGLES, SURE, Found, features, search
 from segapp.core.align.transform import Alignment, as_matrix, compose, orientation_matrix, rescale, to_unit
@@ -40,8 +42,8 @@ FARTHEST = 1e3
 """A step of more px than this has lost its way."""
 STIFFNESS = 50.0
 """About 1 over the curvature of NCC with displacement in px, so that the first step has the right length."""
-CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-6)
-"""When the ECC algorithm ends: after 50 steps, or when a step adds a millionth to the correlation."""
+GAINED = 1e-6
+"""The ECC algorithm ends when a step adds less than this to the correlation."""
 SAME = 1e-3
 """The ECC algorithm that comes back to a correlation this near its start was at the maximum already."""
 GAIN = 1e-6
@@ -64,6 +66,11 @@ class Pair:
     moving: np.ndarray
     factor: float = 1.0
 
+    @cached_property
+    def ecc(self) -> Ecc:
+        """The ECC algorithm on this pair."""
+        return Ecc(self.fixed, self.moving)
+
     def shrunk(self, side: int, most: int) -> Pair:
         """Return the pair with whole blocks of pixels averaged, so that it comes near `side`, by `most` at most."""
         longest = max(self.fixed.shape)
@@ -72,6 +79,7 @@ class Pair:
 
     def blocks(self, factor: int) -> Pair:
         """Return the pair with blocks of `factor` x `factor` pixels averaged; a ragged edge is left out."""
+        factor = min(factor, *self.fixed.shape, *self.moving.shape)
         if factor <= 1:
             return self
         return Pair(_shrink(self.fixed, factor), _shrink(self.moving, factor), self.factor * factor)
@@ -85,6 +93,7 @@ def align_affine(
     orientations: tuple[str, ...],
     start: np.ndarray | None,
     tick: Tick,
+    judge: Judge | None = None,
 ) -> tuple[np.ndarray, str, str]:
     """Find the affine transform under which stain and blurred RNA have the highest NCC.
 
@@ -102,6 +111,8 @@ def align_affine(
         Frame position to stain position in px, taken as near: no search is made. None searches.
     tick : Tick
         Progress.
+    judge : Judge, optional
+        Of the same two images, so that what the caller asks for too is computed once.
 
     Returns
     -------
@@ -120,7 +131,8 @@ def align_affine(
     full, progress = Pair(fixed, moving), Progress(tick)
     given = np.eye(2, 3) if start is None else np.asarray(start, np.float64)
     best, orientation, note = given, orientations[0], ""
-    before, cover = overlap_ncc(fixed, moving, _plain(given, fixed.shape))
+    judge = judge or Judge(fixed, moving)
+    before, cover = judge(given)
     if start is None:
         found, turned = _search(full, orientations, progress)
         if found.score >= CHANCE:
@@ -140,7 +152,7 @@ def align_affine(
     turn = orientation_matrix(orientation, fixed.shape)[:, :2] if start is None else given[:, :2]
     candidates = [*_simplest(near, best, turn, n_epochs, progress), best]
     for matrix in candidates:
-        after, covered = overlap_ncc(fixed, moving, _plain(matrix, fixed.shape))
+        after, covered = judge(matrix)
         if after > before + GAIN and covered >= MIN_OVERLAP * cover:
             return matrix, orientation, note
     return given, orientations[0], note or "nothing better than the start was found, so it is kept"
@@ -249,11 +261,9 @@ def _ecc(pair: Pair, matrix: np.ndarray) -> tuple[np.ndarray, bool]:
     if min(pair.fixed.shape) < 16 or min(pair.moving.shape) < 16:
         return matrix, False
     start = rescale(matrix, 1 / pair.factor)
-    try:
-        _, found = cv2.findTransformECC(pair.fixed, pair.moving, start.astype(np.float32), cv2.MOTION_AFFINE, CRITERIA)
-    except cv2.error:  # raised when the images do not correlate or the overlap is lost
+    moved = pair.ecc.climb(start, 6, GAINED)
+    if moved is None:
         return matrix, False
-    moved = np.asarray(found, np.float64)
     shape = pair.fixed.shape
     was, _ = overlap_ncc(pair.fixed, pair.moving, _plain(start, shape))
     now, cover = overlap_ncc(pair.fixed, pair.moving, _plain(moved, shape))
@@ -264,17 +274,8 @@ def _ecc(pair: Pair, matrix: np.ndarray) -> tuple[np.ndarray, bool]:
 
 def _ecc_shift(pair: Pair, matrix: np.ndarray) -> np.ndarray:
     """Shift `matrix` to the nearest maximum of the enhanced correlation coefficient, and turn nothing."""
-    start = rescale(matrix, 1 / pair.factor)
-    size = pair.fixed.shape[::-1]
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(pair.moving, start, size, flags=how)
-    seen = cv2.warpAffine(np.full(pair.moving.shape, 255, np.uint8), start, size, flags=how)
-    still = np.eye(2, 3, dtype=np.float32)
-    try:
-        _, shift = cv2.findTransformECC(pair.fixed, moved, still, cv2.MOTION_TRANSLATION, CRITERIA, seen)
-    except cv2.error:  # as above
-        return matrix
-    return rescale(compose(start, np.asarray(shift, np.float64)), pair.factor)
+    moved = pair.ecc.climb(rescale(matrix, 1 / pair.factor), 2, GAINED)
+    return matrix if moved is None else rescale(moved, pair.factor)
 
 
 def _simplest(pair: Pair, matrix: np.ndarray, turn: np.ndarray, n_epochs: int, progress: Progress) -> list[np.ndarray]:
@@ -332,11 +333,17 @@ def independent_pixels(a: np.ndarray, b: np.ndarray) -> float:
     Biometrics 45:123-134, 1989.
     """
     height, width = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
-    power = [np.abs(scipy.fft.fft2(image[:height, :width] - image[:height, :width].mean())) ** 2 for image in (a, b)]
-    common = float((power[0] * power[1]).sum(dtype=np.float64))
-    if common == 0:
-        return 1.0
-    return max(1.0, float(power[0].sum(dtype=np.float64)) * float(power[1].sum(dtype=np.float64)) / common)
+    power = []
+    for image in (a, b):
+        spectrum = scipy.fft.rfft2(image[:height, :width] - image[:height, :width].mean())
+        power.append(np.square(spectrum.real) + np.square(spectrum.imag))
+    # half of the spectrum stands for the other, but for the columns that are their own mirror image
+    twice = np.full(width // 2 + 1, 2.0)
+    twice[0] = 1
+    if width % 2 == 0:
+        twice[-1] = 1
+    sums = [float(part.sum(0, dtype=np.float64) @ twice) for part in (*power, power[0] * power[1])]
+    return max(1.0, sums[0] * sums[1] / sums[2]) if sums[2] > 0 else 1.0
 
 
 def _polish(pair: Pair, matrix: np.ndarray, free: int, n_epochs: int, tick: Tick) -> np.ndarray:

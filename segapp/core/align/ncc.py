@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from segapp.core.align.transform import Alignment, bilinear, interpolate_row
+from segapp.core.align._sample import affine_sums, overlap_sums
+from segapp.core.align.transform import LARGEST_WARPED, Alignment, Matrix, as_matrix, warp_affine
 from segapp.core.checks import check_image, check_mask, check_same_shape, frozen
 
 
@@ -70,8 +70,15 @@ def overlap_ncc(fixed: np.ndarray, moving: np.ndarray, alignment: Alignment) -> 
     overlap : float
         Share of the frame that the stain covers.
     """
-    mean_f, mean_m = float(fixed.mean(dtype=np.float64)), float(moving.mean(dtype=np.float64))
-    n, a, b, aa, bb, ab = _overlap_sums(frozen(fixed), frozen(moving), alignment.nodes, mean_f, mean_m)
+    # sums are taken around a value near the mean, so that nothing is lost to rounding
+    mean_f, mean_m = (float(image[::4, ::4].mean(dtype=np.float64)) for image in (fixed, moving))
+    if alignment.points or max(*fixed.shape, *moving.shape) > LARGEST_WARPED:
+        sums = overlap_sums(frozen(fixed), frozen(moving), alignment.nodes, mean_f, mean_m)
+    else:
+        matrix = np.array(alignment.matrix, np.float64)
+        moved = warp_affine(moving, matrix, (fixed.shape[0], fixed.shape[1]))
+        sums = affine_sums(frozen(fixed), moved, matrix, (moving.shape[0], moving.shape[1]), mean_f, mean_m)
+    n, a, b, aa, bb, ab = sums
     if n == 0:
         return 0.0, 0.0
     cov, var_a, var_b = ab - a * b / n, aa - a * a / n, bb - b * b / n
@@ -81,36 +88,37 @@ def overlap_ncc(fixed: np.ndarray, moving: np.ndarray, alignment: Alignment) -> 
     return float(np.clip(cov / np.sqrt(var_a * var_b), -1, 1)), n / fixed.size
 
 
+class Judge:
+    """The NCC of one frame image and one stain under affine maps; each map is judged once.
+
+    Parameters
+    ----------
+    fixed, moving : float32 arrays
+        As for `overlap_ncc`.
+
+    Examples
+    --------
+    >>> image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    >>> Judge(image, -image)(np.eye(2, 3))
+    (-1.0, 1.0)
+    """
+
+    def __init__(self, fixed: np.ndarray, moving: np.ndarray) -> None:
+        self.fixed, self.moving = fixed, moving
+        self._known: dict[Matrix, tuple[float, float]] = {}
+
+    def __call__(self, matrix: np.ndarray) -> tuple[float, float]:
+        """Return the NCC and the share of the frame that the stain covers, see `overlap_ncc`."""
+        key = as_matrix(matrix)
+        if key not in self._known:
+            shape = (self.fixed.shape[0], self.fixed.shape[1])
+            self._known[key] = overlap_ncc(self.fixed, self.moving, Alignment("affine", shape, key))
+        return self._known[key]
+
+
 def warm() -> None:
     """Compile the kernels of this module."""
-    overlap_ncc(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32), Alignment("off", (2, 2)))
-
-
-@njit(cache=True, nogil=True)
-def _overlap_sums(
-    fixed: np.ndarray, moving: np.ndarray, nodes: np.ndarray, mean_f: float, mean_m: float
-) -> tuple[int, float, float, float, float, float]:
-    height, width = fixed.shape
-    n_x = nodes.shape[2]
-    line = np.empty((2, n_x))
-    step = (n_x - 1) / max(width - 1, 1)
-    n = 0
-    a = b = aa = bb = ab = 0.0
-    for row in range(height):
-        interpolate_row(nodes, row, height, line)
-        for column in range(width):
-            at = column * step
-            j = min(int(at), n_x - 2)
-            w = at - j
-            x = (1 - w) * line[0, j] + w * line[0, j + 1]
-            y = (1 - w) * line[1, j] + w * line[1, j + 1]
-            if -0.5 <= x < moving.shape[1] - 0.5 and -0.5 <= y < moving.shape[0] - 0.5:
-                f = fixed[row, column] - mean_f
-                m = bilinear(moving, x, y) - mean_m
-                n += 1
-                a += f
-                b += m
-                aa += f * f
-                bb += m * m
-                ab += f * m
-    return n, a, b, aa, bb, ab
+    image = np.ones((3, 3), np.float32)
+    corners = tuple((x, y, x, y) for x in (0.0, 2.0) for y in (0.0, 2.0))
+    for alignment in (Alignment("affine", (3, 3)), Alignment("tps", (3, 3), points=corners)):
+        overlap_ncc(image, image, alignment)

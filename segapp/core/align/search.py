@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +18,11 @@ ANGLES = (0.0, -2.0, 2.0, -4.0, 4.0, -6.0, 6.0, -8.0, 8.0, -10.0, 10.0, -12.0, 1
 SCALES = (0.94, 0.97, 1.0, 1.03, 1.06)
 SURE = 9.0
 """Height of a correlation peak, in standard deviations of the surface, that chance does not reach."""
+
+THREADS = 2
+"""Angles and scales looked at side by side."""
+BROAD = 8.0
+"""From this standard deviation in px on, a Gaussian is taken on blocks of pixels: it has no finer detail to lose."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def features(image: np.ndarray, fine: float, coarse: float, covered: np.ndarray 
     """
     if covered is None or covered.all():
         small = cv2.GaussianBlur(image, (0, 0), fine) if fine > 0 else image
-        band = small - cv2.GaussianBlur(image, (0, 0), coarse)
+        band = small - _broad(image, coarse)
     else:
         # Gaussian means over the covered pixels alone: the edge of a stain is not structure
         weight = covered.astype(np.float32)
@@ -84,7 +90,8 @@ def covered_by(image: np.ndarray, gap: int) -> np.ndarray:
     # a border of 0 keeps the closing from filling a gap that the frame cuts through
     padded = cv2.copyMakeBorder((image != 0).astype(np.uint8), gap, gap, gap, gap, cv2.BORDER_CONSTANT, value=0)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, square)
-    return closed[gap:-gap, gap:-gap] > 0
+    height, width = image.shape
+    return closed[gap : gap + height, gap : gap + width] > 0
 
 
 class Surface:
@@ -144,29 +151,42 @@ def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, angles: tupl
     """
     surface = Surface(fixed, moving)
     seen: dict[tuple[float, float], Found] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
 
-    def look(angle: float, scale: float) -> Found:
-        key = (round(angle, 3), round(scale, 4))
-        if key not in seen:
-            seen[key] = surface.best(compose(base, turn_matrix(angle, scale, surface.shape)))
-        return seen[key]
+        def look(*places: tuple[float, float]) -> list[Found]:
+            keys = [(round(angle, 3), round(scale, 4)) for angle, scale in places]
+            new = list(dict.fromkeys(key for key in keys if key not in seen))
+            turns = [compose(base, turn_matrix(*key, surface.shape)) for key in new]
+            seen.update(zip(new, pool.map(surface.best, turns), strict=True))
+            return [seen[key] for key in keys]
 
-    at = (0.0, 1.0)
-    for i, angle in enumerate(angles):
-        if look(*at).score >= SURE:
-            break
-        tick(i, len(angles))
-        at = max((at, *((angle, scale) for scale in SCALES)), key=lambda there: look(*there).score)
-    # climb to the best angle and scale with ever smaller steps
-    for step in (2.0, 1.0, 0.5):
-        moved = True
-        while moved:
-            moved = False
-            for angle, scale in ((step, 0), (-step, 0), (0, step), (0, -step)):
-                there = (at[0] + angle, at[1] + 0.0125 * scale)
-                if abs(there[0]) <= 15 and 0.85 <= there[1] <= 1.15 and look(*there).score > look(*at).score:
-                    at, moved = there, True
-    return look(*at)
+        def best(places: list[tuple[float, float]]) -> tuple[float, float]:
+            return max(zip(look(*places), places, strict=True), key=lambda pair: pair[0].score)[1]
+
+        at = (0.0, 1.0)
+        for i, angle in enumerate(angles):
+            if look(at)[0].score >= SURE:
+                break
+            tick(i, len(angles))
+            at = best([at, *((angle, scale) for scale in SCALES)])
+        # climb to the best angle and scale with ever smaller steps
+        for step in (2.0, 1.0, 0.5):
+            before = None
+            while at != before:
+                before = at
+                around = [(at[0] + a, at[1] + 0.0125 * b) for a, b in ((step, 0), (-step, 0), (0, step), (0, -step))]
+                at = best([at, *(there for there in around if abs(there[0]) <= 15 and 0.85 <= there[1] <= 1.15)])
+        return look(at)[0]
+
+
+def _broad(image: np.ndarray, sigma: float) -> np.ndarray:
+    block = int(sigma // (BROAD / 2))
+    height, width = image.shape
+    if sigma < BROAD or min(height, width) < 4 * block:
+        return cv2.GaussianBlur(image, (0, 0), sigma)
+    small = cv2.resize(image, (-(-width // block), -(-height // block)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / block)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _shifts(reach: int) -> np.ndarray:

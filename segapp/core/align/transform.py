@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
-from numba import njit
 
+from segapp.core.align._sample import clear_outside, sample_linear, sample_nearest
 from segapp.core.checks import check_image, frozen
 from segapp.core.types import InputError
 
@@ -17,6 +18,9 @@ IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 NODE_STEP, MOST_NODES = 8, 513
 """A thin-plate spline is evaluated every 8 px, at 513 positions a side at most; bilinear between them."""
+
+LARGEST_WARPED = 32_000
+"""Longest side that OpenCV moves."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +174,10 @@ def warp(image: np.ndarray, alignment: Alignment, order: int) -> np.ndarray:
         # bytes move, whatever they mean: one compiled kernel a width serves every dtype
         raw = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
         nearest = np.zeros(alignment.shape, raw.dtype)
-        _sample_nearest(frozen(raw), alignment.nodes, nearest)
+        sample_nearest(frozen(raw), alignment.nodes, nearest)
         return nearest.view(array.dtype)
-    linear = np.zeros(alignment.shape, np.float32)
-    _sample_linear(frozen(array.astype(np.float32, copy=False)), alignment.nodes, linear)
-    return linear.astype(array.dtype) if array.dtype.kind == "f" else np.rint(linear).astype(array.dtype)
+    linear = _linear(array.astype(np.float32, copy=False), alignment)
+    return linear.astype(array.dtype) if array.dtype.kind == "f" else np.rint(linear, out=linear).astype(array.dtype)
 
 
 def theta_to_matrix(theta: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -299,66 +302,24 @@ def warm() -> None:
     warp(np.ones((2, 2), np.float32), moved, 1)
 
 
+def _linear(image: np.ndarray, alignment: Alignment) -> np.ndarray:
+    if alignment.points or max(*image.shape, *alignment.shape) > LARGEST_WARPED:
+        out = np.zeros(alignment.shape, np.float32)
+        sample_linear(frozen(image), alignment.nodes, out)
+        return out
+    matrix = np.array(alignment.matrix, np.float64)
+    moved = warp_affine(image, matrix, alignment.shape)
+    clear_outside(moved, matrix, (image.shape[0], image.shape[1]))
+    return moved
+
+
+def warp_affine(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a float32 image moved by an affine map, bilinear; beyond its outer centres it is constant."""
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved: np.ndarray = cv2.warpAffine(image, matrix, shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return moved
+
+
 def _bending(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     squared = ((a[:, None, :] - b[None, :, :]) ** 2).sum(-1)
     return 0.5 * squared * np.log(np.where(squared > 0, squared, 1.0))
-
-
-@njit(cache=True, nogil=True)
-def interpolate_row(nodes: np.ndarray, row: int, height: int, line: np.ndarray) -> None:
-    """Write the positions of the nodes for one row of the frame into `line` (2, n_x)."""
-    n_y = nodes.shape[1]
-    at = row * (n_y - 1) / max(height - 1, 1)
-    i = min(int(at), n_y - 2)
-    w = at - i
-    for j in range(nodes.shape[2]):
-        line[0, j] = (1 - w) * nodes[0, i, j] + w * nodes[0, i + 1, j]
-        line[1, j] = (1 - w) * nodes[1, i, j] + w * nodes[1, i + 1, j]
-
-
-@njit(cache=True, nogil=True)
-def _sample_nearest(image: np.ndarray, nodes: np.ndarray, out: np.ndarray) -> None:
-    height, width = out.shape
-    n_x = nodes.shape[2]
-    line = np.empty((2, n_x))
-    step = (n_x - 1) / max(width - 1, 1)
-    for row in range(height):
-        interpolate_row(nodes, row, height, line)
-        for column in range(width):
-            at = column * step
-            j = min(int(at), n_x - 2)
-            w = at - j
-            x = np.floor((1 - w) * line[0, j] + w * line[0, j + 1] + 0.5)
-            y = np.floor((1 - w) * line[1, j] + w * line[1, j + 1] + 0.5)
-            if 0 <= x < image.shape[1] and 0 <= y < image.shape[0]:
-                out[row, column] = image[int(y), int(x)]
-
-
-@njit(cache=True, nogil=True)
-def bilinear(image: np.ndarray, x: float, y: float) -> float:
-    """Return the image at a position that lies within half a pixel of it; beyond the outer centres it is constant."""
-    x = min(max(x, 0.0), image.shape[1] - 1.0)
-    y = min(max(y, 0.0), image.shape[0] - 1.0)
-    c, r = int(x), int(y)
-    c1, r1 = min(c + 1, image.shape[1] - 1), min(r + 1, image.shape[0] - 1)
-    u, v = x - c, y - r
-    top = (1 - u) * image[r, c] + u * image[r, c1]
-    return (1 - v) * top + v * ((1 - u) * image[r1, c] + u * image[r1, c1])
-
-
-@njit(cache=True, nogil=True)
-def _sample_linear(image: np.ndarray, nodes: np.ndarray, out: np.ndarray) -> None:
-    height, width = out.shape
-    n_x = nodes.shape[2]
-    line = np.empty((2, n_x))
-    step = (n_x - 1) / max(width - 1, 1)
-    for row in range(height):
-        interpolate_row(nodes, row, height, line)
-        for column in range(width):
-            at = column * step
-            j = min(int(at), n_x - 2)
-            w = at - j
-            x = (1 - w) * line[0, j] + w * line[0, j + 1]
-            y = (1 - w) * line[1, j] + w * line[1, j + 1]
-            if -0.5 <= x < image.shape[1] - 0.5 and -0.5 <= y < image.shape[0] - 0.5:
-                out[row, column] = bilinear(image, x, y)

@@ -109,7 +109,7 @@ def _mark_small_nodes(
             i = order[end]
             if depth[i // stride - 1, i % stride - 1] != now:
                 break
-            bits = 0
+            bits = np.int64(0)
             for side in range(8):
                 bits |= np.int64(done[i + around[side]]) << side
             done[i] = 1
