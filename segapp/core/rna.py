@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,9 @@ from numba import njit
 from segapp.core.params import Params, knob
 from segapp.core.types import Grid, InputError, Transcripts, Unavailable
 
-Nuclear = Literal["auto", "unspliced", "genes", "exon", "total"]
+Nuclear = Literal["auto", "unspliced", "genes", "exon", "spliced", "total"]
+
+_LAYERS = ("unspliced", "exon", "spliced", "total")
 
 NUCLEAR_GENES = ("Malat1", "Neat1", "Meg3", "Snhg11", "Kcnq1ot1", "Xist", "Miat", "Firre")
 """Transcripts known to stay in the nucleus; see the references of `RnaParams`."""
@@ -43,7 +46,8 @@ class RnaParams(Params):
 
     nuclear: Nuclear = knob(
         "auto",
-        doc="Transcripts that mark nuclei. auto takes unspliced counts where present, else the nuclear genes found.",
+        doc="Transcripts that mark nuclei. auto takes unspliced counts where present, else the nuclear genes found; "
+        "genes are those listed; total marks whole cells, and nuclei merge.",
     )
     genes: tuple[str, ...] = knob(NUCLEAR_GENES, doc="Nuclear genes, in upper or lower case; those found are summed.")
     um_per_px: float | Literal["auto"] = knob(
@@ -193,7 +197,7 @@ def rna_layers(transcripts: Transcripts, grid: Grid, params: RnaParams) -> tuple
         return None, total, source
     if source == "total":
         return total, total, source
-    if source in ("unspliced", "exon"):
+    if source in _LAYERS:
         return rasterize(transcripts, grid, source), total, source
     return rasterize(transcripts, grid, "total", params.genes), total, source
 
@@ -201,7 +205,7 @@ def rna_layers(transcripts: Transcripts, grid: Grid, params: RnaParams) -> tuple
 def marks_nuclei(transcripts: Transcripts, params: RnaParams) -> bool:
     """Return whether something in the transcripts marks nuclei; see `nuclear_source`."""
     source = nuclear_source(transcripts, params)
-    return source in ("unspliced", "exon", "total") or source.startswith("genes: ")
+    return source in _LAYERS or source.startswith("genes: ")
 
 
 def nuclear_source(transcripts: Transcripts, params: RnaParams) -> str:
@@ -217,7 +221,7 @@ def nuclear_source(transcripts: Transcripts, params: RnaParams) -> str:
     Returns
     -------
     str
-        ``"unspliced"``, ``"exon"``, ``"total"``, ``"genes: NAMES"``, or one sentence.
+        ``"unspliced"``, ``"spliced"``, ``"exon"``, ``"total"``, ``"genes: NAMES"``, or one sentence.
 
     Raises
     ------
@@ -227,7 +231,7 @@ def nuclear_source(transcripts: Transcripts, params: RnaParams) -> str:
     layers = ", ".join(transcripts.counts)
     if params.nuclear == "total":
         return "total"
-    if params.nuclear in ("unspliced", "exon"):
+    if params.nuclear in _LAYERS:
         if params.nuclear not in transcripts.counts:
             raise Unavailable(
                 f"rna.nuclear={params.nuclear} needs {params.nuclear} counts, but the transcripts have only {layers}; "
@@ -247,9 +251,65 @@ def nuclear_source(transcripts: Transcripts, params: RnaParams) -> str:
     )
     if params.nuclear == "genes":
         raise Unavailable(
-            f"rna.nuclear=genes found none of {names} among {len(transcripts.genes):,} genes; set rna.genes"
+            f"rna.nuclear=genes found none of {names} among {len(transcripts.genes):,} genes"
+            f"{_like(transcripts, params)}; set rna.genes"
         )
     return sentence
+
+
+def cautions(transcripts: Transcripts, params: RnaParams) -> tuple[str, ...]:
+    """Say what the user should know of the choice of nuclear RNA, one sentence each.
+
+    Parameters
+    ----------
+    transcripts : Transcripts
+        Layers and genes are looked up in them.
+    params : RnaParams
+        What was asked for.
+
+    Returns
+    -------
+    tuple of str
+        That total or spliced RNA marks cells rather than nuclei; genes of a list of the user's own that are not in
+        the data, with names like them.
+
+    Examples
+    --------
+    >>> at = np.zeros(1, np.int32)
+    >>> rna = Transcripts(at, at, at, {"total": np.ones(1, np.uint32)}, ("Malat1",))
+    >>> cautions(rna, RnaParams(genes=("malat1", "Malta1")))
+    ('rna.genes: Malta1 is not among 1 genes (Malat1?).',)
+    """
+    found = []
+    if params.nuclear in ("total", "spliced", "exon"):
+        found.append(
+            f"{params.nuclear.capitalize()} RNA fills whole cells: nuclei labelled from it merge. Unspliced RNA or "
+            "genes that stay in the nucleus tell them apart."
+        )
+    uses_genes = nuclear_source(transcripts, params).startswith("genes: ")
+    missing = _missing(transcripts, params.genes)
+    if uses_genes and missing and params.genes != NUCLEAR_GENES:
+        found.append(
+            f"rna.genes: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not among "
+            f"{len(transcripts.genes):,} genes{_like(transcripts, params)}."
+        )
+    return tuple(found)
+
+
+def _missing(transcripts: Transcripts, genes: tuple[str, ...]) -> list[str]:
+    there = {name.lower() for name in transcripts.genes}
+    return [name for name in genes if name.strip().lower() not in there]
+
+
+def _like(transcripts: Transcripts, params: RnaParams) -> str:
+    """Names in the data that are spelled much like those that are missing, in parentheses."""
+    spelled = {name.lower(): name for name in transcripts.genes}
+    close = {
+        spelled[match]
+        for name in _missing(transcripts, params.genes)
+        for match in difflib.get_close_matches(name.strip().lower(), spelled, n=2, cutoff=0.75)
+    }
+    return f" ({', '.join(sorted(close))}?)" if close else ""
 
 
 def header_number(transcripts: Transcripts, name: str, default: float, positive: bool = False) -> float:

@@ -218,3 +218,22 @@ def test_empty_transcripts_are_refused():
 
 def test_warm_compiles():
     frame.warm()
+
+
+def test_any_layer_may_be_called_nuclear_and_each_but_unspliced_comes_with_a_caution():
+    records = make_transcripts([0], [0], genes=("Malat1",), spliced=[3], unspliced=[4])
+    grid = Grid(0, 0, 1, 1)
+    assert rna.rna_layers(records, grid, RnaParams(nuclear="spliced"))[0][0, 0] == 3
+    assert "Spliced RNA fills whole cells" in rna.cautions(records, RnaParams(nuclear="spliced"))[0]
+    assert rna.cautions(records, RnaParams(nuclear="unspliced")) == ()
+
+
+def test_genes_that_are_not_there_are_named_with_those_that_are_spelled_like_them():
+    records = make_transcripts([0, 0], [0, 0], genes=("Malat1", "Neat1"))
+    typed = RnaParams(nuclear="genes", genes=("MALAT1", "Neat2", "Foxp3"))
+    (sentence,) = rna.cautions(records, typed)
+    assert sentence == "rna.genes: Neat2, Foxp3 are not among 2 genes (Neat1?)."
+    assert rna.cautions(records, RnaParams(nuclear="genes", genes=("malat1", "NEAT1"))) == ()
+    assert rna.cautions(records, RnaParams()) == ()  # the defaults are those that are found
+    with pytest.raises(Unavailable, match=r"found none of Maltt1 .*\(Malat1\?\); set rna.genes"):
+        rna.rna_layers(records, Grid(0, 0, 1, 1), RnaParams(nuclear="genes", genes=("Maltt1",)))
