@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Literal
 
+import cv2
 import numpy as np
-from scipy import ndimage
 
 from segapp.core.convolve import gauss_blur
 from segapp.core.params import Params, knob
 from segapp.core.threshold import multi_otsu
 
-FLOOR = 0.1
+FLOOR = 0.02
 """Share of the scale added before the logarithm: near 0, densities differ by chance alone."""
 EMPTY = 0.05
 """Squares below this share of the scale hold stray molecules, not tissue: outside, however few they are.
 Left to Otsu, a small empty corner would go with the sparse tissue, or cost the tissue a level."""
-MOST_ROUNDS = 20
-"""The rounds of smoothing settle after a handful."""
-AROUND = np.array([[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]])
-"""Weights of the 8 neighbours: the inverse of their distance."""
+MIXTURE_ROUNDS = 50
+SMOOTHING_ROUNDS = 40
+EVIDENCE = 0.3
+"""What the density of a square counts for: cells reach over about three squares, so that neighbours are not independent
+witnesses."""
+REACH = 3
+"""Squares away that still pull: cells are lumps, so a smaller neighbourhood takes each for a region of its own."""
 
 
 class LevelsParams(Params):
@@ -27,7 +30,7 @@ class LevelsParams(Params):
 
     method: Literal["levels"] = knob("levels", doc="levels sorts squares into a few levels, wherever they lie.")
     binsize: int = knob(
-        20,
+        10,
         unit="px",
         ge=1,
         le=1000,
@@ -42,7 +45,13 @@ class LevelsParams(Params):
         doc="Levels of density within the tissue; empty squares make one more. Higher: finer, each fitted on less.",
     )
     k: int = knob(
-        5, odd=True, ge=1, le=99, soft=(1, 15), doc="Diameter of the blur in squares. Larger: smoother, fewer regions."
+        17,
+        odd=True,
+        ge=1,
+        le=99,
+        soft=(1, 31),
+        doc="Diameter of the blur in squares that the levels are found in; it should span several cells. Larger: "
+        "broader regions, thin ones lost.",
     )
     smoothness: float = knob(
         2.5,
@@ -83,14 +92,20 @@ def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smo
 
     Notes
     -----
-    Counts spread in proportion to their mean, so levels are sought among logarithms. Multi-level Otsu of the blurred
-    logarithms starts; then every square takes the level that is likeliest given its own density (a normal
-    distribution a level, over a light blur) and its 8 neighbours (a Potts model), until none changes.
+    Counts spread in proportion to their mean, so levels are sought among logarithms; and since cells are lumps, among
+    the logarithms of squares smaller than a cell, blurred over several cells: their mean follows the many pixels
+    between cells as much as the few bright ones. Multi-level Otsu starts, and a mixture of normal distributions, one a
+    level, takes over, for levels differ in size and spread, which Otsu's criterion does not know.
+
+    The blur that tells levels apart moves their borders. So the second step goes back to squares that are hardly
+    blurred: each takes the level that explains it and agrees with the squares around it (a Potts model by mean field).
+    All numbers depend on the field alone, not on its size.
 
     References
     ----------
     Besag, "On the statistical analysis of dirty pictures", Journal of the Royal Statistical Society B 48:259-302,
-    1986. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9, 1979.
+    1986. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9, 1979. Zhang, "The mean
+    field theory in EM procedures for Markov random fields", IEEE Trans. Signal Processing 40:2570-2583, 1992.
 
     Examples
     --------
@@ -98,31 +113,60 @@ def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smo
     >>> find_levels(density, 400.0, n_levels=2, k=1, smoothness=1.5)[0, ::4].tolist()
     [0, 1, 0, 2]
     """
-    logs = np.log(np.minimum(density, scale) + FLOOR * scale).astype(np.float32)
+    capped = np.minimum(density, scale)
+    logs = np.log(capped + FLOOR * scale).astype(np.float32)
     blurred = gauss_blur(logs, k)
-    tissue = gauss_blur(np.minimum(density, scale).astype(np.float32), min(k, 3)) >= EMPTY * scale
+    tissue = gauss_blur(capped.astype(np.float32), min(k, 5)) >= EMPTY * scale
     tissue |= not tissue.any()
     n = min(n_levels, len(np.unique(np.round(blurred[tissue], 4))))
     if n < 2:
         return tissue.astype(np.int32)
-    levels = np.digitize(blurred, multi_otsu(blurred[tissue], n), right=True).astype(np.int32)
-    levels[~tissue] = -1
-    return _settle(levels, gauss_blur(logs, min(k, 3)), n, smoothness) + 1
+    levels = np.digitize(blurred, multi_otsu(blurred[tissue], n), right=True) + 1
+    levels[~tissue] = 0
+    first = 1 if tissue.all() else 0
+    share = np.stack([levels == level for level in range(first, n + 1)]).astype(np.float32)
+    share = _divide(blurred, share)
+    if smoothness > 0:
+        share = _settle(gauss_blur(logs, min(k, 3)), share, smoothness)
+    return (share.argmax(axis=0) + first).astype(np.int32)
 
 
-def _settle(levels: np.ndarray, values: np.ndarray, n: int, smoothness: float) -> np.ndarray:
-    floor = 1e-3 + 0.05 * float(values.std())
-    for _ in range(MOST_ROUNDS):
-        cost = np.full((n, *values.shape), np.inf)
-        for level in range(n):
-            own = levels == level
-            if own.any():
-                spread = max(float(values[own].std()), floor)
-                alike = ndimage.convolve(own.astype(np.float64), AROUND, mode="nearest")
-                cost[level] = 0.5 * ((values - values[own].mean()) / spread) ** 2 + np.log(spread) - smoothness * alike
-        fresh = cost.argmin(axis=0).astype(np.int32)
-        fresh[levels < 0] = -1
-        if np.array_equal(fresh, levels):
+def _divide(values: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Fit a mixture of normal distributions by EM, starting from the given shares; (levels, H, W) float32."""
+    for _ in range(MIXTURE_ROUNDS):
+        size = share.reshape(len(share), -1).mean(axis=1) + 1e-12
+        share = _softmax(_log_likelihood(values, share) + np.log(size)[:, None, None])
+    return share
+
+
+def _settle(values: np.ndarray, share: np.ndarray, smoothness: float) -> np.ndarray:
+    """Let squares agree with those around them; a level whose squares are all lost stays lost."""
+    rows, columns = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
+    far = np.hypot(rows, columns)
+    # weights fall with the distance and sum to those of 8 neighbours, so that `smoothness` keeps its unit
+    around = np.where((far > 0) & (far <= REACH), 1 / np.maximum(far, 1), 0)
+    around = (around * (4 + 4 * np.sqrt(0.5)) / around.sum()).astype(np.float32)
+    for _ in range(SMOOTHING_ROUNDS):
+        alike = np.stack([cv2.filter2D(one, -1, around, borderType=cv2.BORDER_REPLICATE) for one in share])
+        fresh = _softmax(EVIDENCE * (_log_likelihood(values, share) + smoothness * alike))
+        moved = float(np.abs(fresh - share).max())
+        share = fresh
+        if moved < 1e-3:
             break
-        levels = fresh
-    return levels
+    return share
+
+
+def _log_likelihood(values: np.ndarray, share: np.ndarray) -> np.ndarray:
+    floor = (1e-3 + 0.05 * float(values.std())) ** 2
+    out = np.empty_like(share)
+    for one, row in zip(share, out, strict=True):
+        size = float(one.sum(dtype=np.float64)) + 1e-9
+        mean = float((one * values).sum(dtype=np.float64)) / size
+        spread = max(float((one * (values - mean) ** 2).sum(dtype=np.float64)) / size, floor)
+        row[:] = -0.5 * (values - mean) ** 2 / spread - 0.5 * np.log(spread)
+    return out
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    share = np.exp(scores - scores.max(axis=0))
+    return (share / share.sum(axis=0)).astype(np.float32)
