@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv app demo test fuzz lint docs bench clean
+.PHONY: help venv app demo test test-tensorflow fuzz lint docs bench clean
 
 SUITED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 ifndef PYTHON
@@ -23,11 +23,14 @@ INSTALLED := $(VENV)/.installed
 OUT := segapp-out
 ARTEFACTS := test-artefacts
 
+TENSORFLOW := .venv-tensorflow/bin/python
+TENSORFLOW_INSTALLED := .venv-tensorflow/.installed
+
 REFERENCE_PYTHON ?= .venv-reference/bin/python
 REFERENCE_INSTALLED := .venv-reference/.installed
 
 help: ## List what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
 
 venv: $(INSTALLED) ## Install segapp and its tools into .venv, every version pinned
 
@@ -55,6 +58,17 @@ test: $(INSTALLED) ## Run every test, those in a real browser included
 	@$(BIN)/python .ci/check_system.py browser
 	@mkdir -p $(ARTEFACTS)
 	$(BIN)/python -m pytest --junitxml=$(ARTEFACTS)/junit.xml $(ARGS)
+
+test-tensorflow: $(TENSORFLOW_INSTALLED) ## Check StarDist models read in torch against TensorFlow, in .venv-tensorflow
+	$(TENSORFLOW) -m pytest tests/extras $(ARGS)
+
+$(TENSORFLOW_INSTALLED): pyproject.toml constraints.txt
+	@.ci/check-python "$(PYTHON)"
+	@test -x $(TENSORFLOW) || "$(PYTHON)" -m venv .venv-tensorflow
+	$(TENSORFLOW) -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
+		"$$(grep '^torch==' constraints.txt)"
+	$(TENSORFLOW) -m pip install --quiet --constraint constraints.txt --editable ".[tensorflow]" pytest pytest-timeout
+	@touch $@
 
 fuzz: $(INSTALLED) ## Throw thousands of hostile inputs at every public function (ARGS="score label" for some)
 	@mkdir -p $(ARTEFACTS)

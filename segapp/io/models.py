@@ -143,12 +143,13 @@ def read_keras_weights(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
-            if "layer_names" not in root.attrs:
+            layers = _names(root, "layer_names")
+            if not layers:
                 raise InputError(
                     f"{path} is not in the HDF5 format that StarDist writes (weights_best.h5): it names no layers."
                 )
             found = {}
-            for layer in _names(root, "layer_names"):
+            for layer in layers:
                 for weight in _names(root[layer], "weight_names"):
                     part = weight.rsplit("/", 1)[-1].split(":")[0]
                     found[f"{layer}/{part}"] = np.asarray(root[layer][weight])

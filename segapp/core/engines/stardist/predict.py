@@ -247,6 +247,9 @@ def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
     module.to(device)
 
     def ask(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        beyond = [(0, -side % module.multiple) for side in image.shape]
+        if any(more for _, more in beyond):
+            image = np.pad(image, beyond, mode="symmetric")
         with torch.inference_mode():
             prob, dist = module(torch.from_numpy(np.ascontiguousarray(image))[None, None].to(device))
         return prob[0].cpu().numpy(), dist[0].cpu().numpy()
@@ -295,9 +298,12 @@ def network(model: Model) -> nn.Module:
             made = build(model.config["architecture"])
             weights = {name: torch.from_numpy(np.array(value)) for name, value in model.weights.items()}
             try:
-                made.load_state_dict(weights)
+                # how many batches the normalisation has seen matters to training alone, and may be left out
+                missing, unknown = made.load_state_dict(weights, strict=False)
             except RuntimeError:
-                raise InputError(f"the weights of the model {model.name} do not fit its config.json.") from None
+                missing, unknown = ["shapes"], []
+            if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
+                raise InputError(f"the weights of the model {model.name} do not fit its config.json.")
             made = _folded(made.eval())
         _MODULES[model] = made
         return made
