@@ -9,8 +9,8 @@ from pathlib import Path
 
 import ipywidgets
 
-FIELD = "#05070a"
-"""Background of every image, in the light and in the dark look: images are read on black."""
+FIELD = "#262d35"
+"""What lies beyond an image: neither of its black nor of the page, in the light and in the dark look."""
 
 GAP = 6
 """Space between the linked panels, px."""

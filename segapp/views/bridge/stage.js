@@ -143,9 +143,8 @@ class Stage {
   fill() {
     const [rows, cols] = this.model.get("shape"), [width, height] = this.frame();
     const [least, most] = [cols / width, rows / height].sort((a, b) => a - b);
-    if (least / most < SHOWN_SHARE) { this.fit(); return; }
-    this.whole(least);
-    this.filled = true;
+    if (least / most < SHOWN_SHARE) this.fit(); else this.whole(least);
+    this.filled = true;  // also where a panel of another shape must do without
   }
 
   resized(figure) {
@@ -309,7 +308,8 @@ class Stage {
     this.body.append(this.layers.panel());
     this.selects = {};
     for (const choice of this.model.get("choices")) {
-      const label = element("label", "sg-choice", choice.title, { title: choice.doc });
+      const label = element("label", "sg-choice", "", { title: choice.doc });
+      label.append(element("span", "", choice.title));
       const select = element("select", "", "", { "data-choice": choice.name, "aria-label": choice.title });
       for (const [value, title] of Object.entries(choice.options))
         select.append(element("option", "", title, { value }));
