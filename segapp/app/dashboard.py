@@ -135,7 +135,7 @@ class App:
             drawer=self.drawer.widget,
             status=self.status.widget,
             overlay=[self.download, self.page, *(widget for feature in features for widget in feature.overlay)],
-            whole_page="voila" in os.environ.get("SERVER_SOFTWARE", "").lower(),
+            whole_page=in_a_page(),
         )
 
     def _repr_mimebundle_(self, **named: Any) -> Any:
@@ -325,3 +325,9 @@ class App:
             self.caption()
         self._tell("result", stage, artefacts)
         self.refresh_soon()
+
+
+def in_a_page() -> bool:
+    """Whether Voilà serves it as a page of its own; a kernel that waits for a visitor knows it by another sign."""
+    served = "voila" in os.environ.get("SERVER_SOFTWARE", "").lower()
+    return served or os.environ.get("VOILA_PREHEAT", "False") != "False"

@@ -44,6 +44,9 @@ def show(source: Any = None, stain: Any = None, *, preset: str | None = None) ->
 
 def open_from_environment(app: Any) -> None:
     """Open in `app` what the command line asked for; the ``tissue`` sample when it asked for nothing."""
+    query = os.environ.get("QUERY_STRING", "")
+    if "resume=" in query and app.features["keeping"].hello(query):
+        return
     gem = os.environ.get("SEGAPP_GEM")
     if gem:
         app.open_files(gem, os.environ.get("SEGAPP_STAIN") or None)

@@ -88,7 +88,15 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--gem", metavar="FILE", help="UMI records to open")
     app.add_argument("--stain", metavar="FILE", help="image of the same section")
     app.add_argument("--sample", metavar="NAME", help="sample to open; tissue when nothing is given")
-    app.add_argument("--port", type=int, default=8866, metavar="P", help="port on 127.0.0.1 (8866)")
+    app.add_argument("--port", type=int, default=8866, metavar="P", help="port (8866)")
+    app.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (127.0.0.1: this machine)"
+    )
+    app.add_argument("--token", metavar="WORD", help="word that visitors must know; made up for other addresses")
+    app.add_argument("--root", metavar="DIR", help="folder that the Open dialog reads from (the working folder)")
+    app.add_argument("--idle-timeout", type=float, metavar="MIN", help="end sessions that nobody used for so long")
+    app.add_argument("--max-upload", type=float, default=256, metavar="MB", help="largest upload (256)")
+    app.add_argument("--preheat", type=int, default=0, metavar="N", help="sessions to keep ready for visitors (0)")
     app.add_argument("--no-browser", action="store_true", help="only print the address")
     app.set_defaults(function=_app)
     return parser
@@ -169,6 +177,12 @@ def _app(options: argparse.Namespace) -> int:
             sample=options.sample,
             port=options.port,
             browser=not options.no_browser,
+            host=options.host,
+            token=options.token,
+            root=options.root,
+            idle_minutes=options.idle_timeout,
+            max_upload_mb=options.max_upload,
+            preheat=options.preheat,
         )
         or 0
     )

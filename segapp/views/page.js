@@ -166,6 +166,7 @@ function start(model, el, root) {
     if (!page || !word) return;
     const url = new URL(location.href);
     url.searchParams.set("resume", word);
+    url.searchParams.delete("token");  // the cookie stands for it from now on
     history.replaceState(history.state, "", url);
   };
   const receive = message => {
