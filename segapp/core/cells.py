@@ -151,6 +151,50 @@ def count_cells(transcripts: Transcripts, labels: np.ndarray, grid: Grid, tick: 
     return CellCounts(ids, counts, unassigned, outside)
 
 
+def cells_of_records(transcripts: Transcripts, labels: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return the cell in which each record lies.
+
+    Parameters
+    ----------
+    transcripts : Transcripts
+        UMI records in input coordinates.
+    labels : (H, W) integer
+        Cells, 0 = background.
+    grid : Grid
+        Where `labels` sits in input coordinates.
+
+    Returns
+    -------
+    (N,) uint32
+        Label of the pixel of each record; 0 where that is background or outside the frame.
+
+    Raises
+    ------
+    InputError
+        If `labels` is not a label image of the shape of `grid`.
+
+    Examples
+    --------
+    >>> from segapp.core.records import make_transcripts
+    >>> t = make_transcripts([10, 11, 99], [5, 5, 5], [0, 0, 0], {"total": [1, 2, 3]}, ["a"])
+    >>> cells_of_records(t, np.array([[0, 7]]), Grid(10, 5, height=1, width=2)).tolist()
+    [0, 7, 0]
+    """
+    labels = check_labels(labels, "labels")
+    if labels.shape != grid.shape:
+        raise InputError(
+            f"`labels` has shape {labels.shape} but the frame has {grid.shape}; pass labels made in this frame."
+        )
+    found = np.zeros(len(transcripts), np.uint32)
+    for start in range(0, len(transcripts), _ROWS):
+        block = slice(start, start + _ROWS)
+        row = transcripts.y[block].astype(np.int64) - grid.y0
+        column = transcripts.x[block].astype(np.int64) - grid.x0
+        inside = (row >= 0) & (row < grid.height) & (column >= 0) & (column < grid.width)
+        found[block][inside] = labels[row[inside], column[inside]]
+    return found
+
+
 def _csr(cell: np.ndarray, gene: np.ndarray, sums: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Matrix of entries that are ordered by (cell, gene); zeros are not stored."""
     kept = sums > 0

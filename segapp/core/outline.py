@@ -10,6 +10,7 @@ from numba import njit
 
 from segapp.core.checks import check_labels
 from segapp.core.label.overlap import label_ids
+from segapp.core.types import Grid, InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,53 @@ def trace_outlines(labels: np.ndarray) -> Outlines:
     at = np.concatenate([np.arange(start[i], start[i + 1]) for i in order]) if len(order) else np.zeros(0, np.int64)
     new_start = np.concatenate([[0], np.cumsum(lengths[order])]).astype(np.int64)
     return Outlines(xy[at], new_start, owner[part[order]], part[order], hole[order])
+
+
+def polygons(labels: np.ndarray, grid: Grid, *, side: int = 1) -> dict[int, list[list[np.ndarray]]]:
+    """Return the outline of every label as polygons in the coordinates of the input.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Cells, 0 is background.
+    grid : Grid
+        Where `labels` sits: ``x0`` and ``y0`` are the input coordinates of the corner of element (0, 0).
+    side : int
+        Side of an element of `labels` in units of the input, for labels of bins.
+
+    Returns
+    -------
+    dict of int to list of polygons
+        By label, ascending. A polygon is its outer ring and then its holes, each (M, 2) int64 corners (x, y) along
+        pixel edges, the last one being the first; a label in several pieces has several polygons. Input position x
+        covers x to x + 1. Outer rings are counterclockwise where y points up, as GeoJSON asks: clockwise on screens.
+
+    Raises
+    ------
+    InputError
+        When `labels` is not a label image of the shape of `grid`, or `side` is no whole number above 0.
+
+    Examples
+    --------
+    >>> found = polygons(np.array([[0, 4, 0, 4]]), Grid(100, 50, height=1, width=4))
+    >>> {label: len(parts) for label, parts in found.items()}, found[4][0][0].tolist()
+    ({4: 2}, [[102, 50], [102, 51], [101, 51], [101, 50], [102, 50]])
+    """
+    if isinstance(side, bool) or not isinstance(side, int | np.integer) or side < 1:
+        raise InputError(f"`side` is {side!r} but the side of an element is a whole number above 0.")
+    if np.shape(labels) != grid.shape:
+        raise InputError(
+            f"`labels` has shape {np.shape(labels)} but the frame has {grid.shape}; pass labels made in this frame."
+        )
+    outlines = trace_outlines(labels)
+    corners = outlines.xy * int(side) + np.array([grid.x0, grid.y0], np.int64)
+    found: dict[int, list[list[np.ndarray]]] = {}
+    for i, (label, hole) in enumerate(zip(outlines.label.tolist(), outlines.hole.tolist(), strict=True)):
+        parts = found.setdefault(label, [])
+        if not hole:
+            parts.append([])
+        parts[-1].append(corners[outlines.start[i] : outlines.start[i + 1]])
+    return found
 
 
 def hull(points: np.ndarray) -> tuple[np.ndarray, float, tuple[float, float]]:

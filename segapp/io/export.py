@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from segapp.core.types import Grid, InputError, Transcripts
+from segapp.core.cells import cells_of_records
+from segapp.core.types import Grid, InputError, Transcripts, Unavailable
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -80,6 +82,27 @@ def _write_tif(result: Result, path: Path) -> None:
     write_labels(path, result.labels)
 
 
+def _write_geojson(result: Result, path: Path) -> None:
+    from segapp.io.geojson import write_geojson
+
+    write_geojson(path, result.labels, result.grid, nuclei=result.nuclei, table=result.table)
+
+
+def _write_csv(result: Result, path: Path) -> None:
+    from segapp.io.cell_table import write_cell_table
+
+    write_cell_table(path, result.table)
+
+
+def _write_gem(result: Result, path: Path) -> None:
+    from segapp.io.gem import write_gem
+
+    if result.transcripts is None:
+        raise Unavailable("a GEM with cell ids needs the UMI records: give the file that was segmented too")
+    cell = cells_of_records(result.transcripts, result.labels, result.grid)
+    write_gem(dataclasses.replace(result.transcripts, cell_id=cell), path)
+
+
 EXPORTERS: dict[str, Exporter] = {
     exporter.name: exporter
     for exporter in (
@@ -97,6 +120,35 @@ EXPORTERS: dict[str, Exporter] = {
             "One number a cell, 0 for background, in the pixels of the stain; "
             "Space Ranger, SAW, Xenium Ranger, napari and Fiji open it.",
             _write_tif,
+        ),
+        Exporter(
+            "geojson",
+            "Outlines (GeoJSON)",
+            ".geojson",
+            "Exact polygons of cells and their nuclei in the coordinates of the input, with measurements; "
+            "QuPath opens it as cells, GIS tools as polygons.",
+            _write_geojson,
+        ),
+        Exporter(
+            "csv",
+            "Cells as a table (CSV)",
+            ".csv",
+            "One line a cell: place, area, counts, and what else is known of it; spreadsheets and R open it.",
+            _write_csv,
+        ),
+        Exporter(
+            "parquet",
+            "Cells as a table (Parquet)",
+            ".parquet",
+            "The same table with its types, compressed; pandas, polars, R and DuckDB open it.",
+            _write_csv,
+        ),
+        Exporter(
+            "gem",
+            "Records with cell ids (GEM)",
+            ".gem.gz",
+            "The UMI records with a column CellID, 0 outside cells; what reads a GEM opens it.",
+            _write_gem,
         ),
     )
 }

@@ -24,6 +24,9 @@ QUICK = 0.005
 """Seconds of a processor, in the middle of 100 calls, below which a function gets the many examples."""
 
 MANY, FEW = 10_000, 300
+IMPORTS = 300.0
+"""Seconds for the first examples of a function: torch and compilers are slow to start on a busy machine."""
+
 TWICE_EVERY = 8
 """Of the many examples, every so many is run twice to see that the result is the same."""
 
@@ -49,7 +52,7 @@ def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -
         @given(st.data())
         def body(data: Any) -> None:
             # a kernel hears no signal: this one ends the process and says where it was
-            faulthandler.dump_traceback_later(2 * SLOWEST + 5, exit=True)
+            faulthandler.dump_traceback_later(IMPORTS if warm else 2 * SLOWEST + 5, exit=True)
             try:
                 seconds = run_example(function, case, Gen(data.draw), twice=state["done"] % TWICE_EVERY == 0 or warm)
             finally:

@@ -107,6 +107,8 @@ def _check_cut(out, children, shape, n):
 
 
 CASES = {
+    "cautions.counts_are_dense": Case(lambda g: (shape := g.shape()) and (g.counts(shape), g.mask(shape))),
+    "cautions.track_lines": Case(lambda g: (g.counts(g.shape()),)),
     "checks.check_image": Case(lambda g: (g.image(g.shape()), "stain"), lambda out, image, _: out.shape == image.shape),
     "checks.check_counts": Case(lambda g: (g.image(g.shape()), "counts"), shaped(np.uint32)),
     "checks.check_labels": Case(lambda g: (g.image(g.shape()), "labels"), shaped(np.int32)),

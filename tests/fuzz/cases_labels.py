@@ -260,6 +260,12 @@ CASES = {
     ),
     "label.watershed.watershed": Case(_watershed, _check_watershed, fresh_result=True),
     "outline.trace_outlines": Case(one_label_image, _check_outlines),
+    "outline.polygons": Case(
+        lambda g: (
+            (shape := g.shape()) and ((g.labels(shape), g.grid(shape)), {"side": g.pick((1, 1, 50, 0, 2.5, True))})
+        ),
+        lambda out, labels, _, side: list(out) == np.unique(labels)[np.unique(labels) > 0].tolist(),
+    ),
     "outline.hull": Case(
         lambda g: (g.rng.integers(-(10 ** g.int(1, 6)), 10**6, (g.int(1, 60), 2)),), lambda out, points: out[1] >= 1
     ),

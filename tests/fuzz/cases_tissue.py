@@ -128,6 +128,7 @@ CASES = {
         lambda g: (shape := g.shape()) and (g.labels(shape), g.maybe(lambda: g.labels(shape))),
         lambda out, labels, *_: out.area_px.sum() == (np.asarray(labels) > 0).sum(),
     ),
+    "cells.cells_of_records": Case(_count, lambda out, transcripts, *_: len(out) == len(transcripts)),
     "cells.count_cells": Case(_count, _check_count),
     "cells.mean_in_cells": Case(lambda g: (shape := g.shape()) and (g.image(shape), g.labels(shape))),
     "frame.choose_channel": Case(
@@ -162,6 +163,7 @@ CASES = {
     "records.assemble": Case(_assemble),
     "records.make_transcripts": Case(_records, lambda out, *given, **_: out.n_umis == int(given[3]["total"].sum())),
     "records.sort_order": Case(_sort, _check_sort),
+    "rna.cautions": Case(lambda g: (framed(g)[0], rna_params(g))),
     "rna.find_genes": Case(lambda g: (framed(g)[0], g.pick(GENES))),
     "rna.header_number": Case(lambda g: (framed(g)[0], g.pick(("BinSize", "OffsetY", "no")), 1.0, g.bool())),
     "rna.marks_nuclei": Case(lambda g: (framed(g)[0], rna_params(g))),
