@@ -32,15 +32,15 @@ class Measured:
     histogram : Histogram
     values : array
         What was counted; exact shares are taken from it.
-    automatic : float or None
-        The value that ``auto`` stands for.
+    words : mapping of str to float
+        The values that words such as ``auto`` stand for.
     cuts : tuple of float
         Otsu's levels of a stain.
     """
 
     histogram: Histogram
     values: np.ndarray
-    automatic: float | None = None
+    words: Mapping[str, float] = field(default_factory=dict)
     cuts: tuple[float, ...] = field(default=())
 
 
@@ -97,28 +97,28 @@ class ScoreProbe:
         found = histogram(values, bins=MAX_BINS, low=0.0, high=1.0)
         if found.below or found.above:
             found = histogram(values, bins=MAX_BINS)
-        auto = known if params.threshold == "auto" and known is not None else find_threshold(values, "auto")
-        return Measured(found, values, auto)
+        words = {params.threshold: known} if known is not None and isinstance(params.threshold, str) else {}
+        for word in {"auto", self.again(params)} - {"", *words}:
+            words[word] = find_threshold(values, word)
+        return Measured(found, values, words)
 
     def lines(self, params: Any, measured: Measured) -> tuple[list[Line], list[Mark]]:
         """Return the threshold; the automatic one beside it where another holds."""
         knob = next(knob for knob in knobs(type(params)) if knob.name == "threshold")
         low, high = float(knob.ge or 0), float(knob.le if knob.le is not None else 1)
-        auto = measured.automatic
+        auto = measured.words["auto"]
         value, text = self.threshold(params, measured), ""
         if isinstance(params.threshold, str):
             text = f"{params.threshold} {value:.3g}"
         line = Line("threshold", f"Threshold of the {self.title.lower()}", knob.doc, value, low, high, 0.01, text=text)
-        marks = [] if auto is None or params.threshold == "auto" else [Mark(auto, f"auto {auto:.3g}")]
+        marks = [] if params.threshold == "auto" else [Mark(auto, f"auto {auto:.3g}")]
         return [line], marks
 
     def threshold(self, params: Any, measured: Measured) -> float:
         """Return the threshold in use as a number."""
-        if isinstance(params.threshold, float):
-            return params.threshold
-        if params.threshold == "auto" and measured.automatic is not None:
-            return measured.automatic
-        return find_threshold(measured.values, params.threshold)
+        if isinstance(params.threshold, str):
+            return measured.words.get(params.threshold, measured.words["auto"])
+        return float(params.threshold)
 
     def patch(self, line: str, value: float, measured: Measured) -> dict[str, Any]:
         """Return the threshold."""
@@ -127,13 +127,12 @@ class ScoreProbe:
     def note(self, params: Any, measured: Measured, mask: np.ndarray | None) -> str:
         """Say how many pixels reach the threshold, and how many the smoothed mask has."""
         share = share_from(measured.values, self.threshold(params, measured))
-        covered = "…" if mask is None else f"; after smoothing, the mask of {self.what} covers {mask.mean():.1%}"
+        covered = "…" if mask is None else f"; after smoothing, the mask of {self.what} covers {_share(mask):.1%}"
         return f"{share:.1%} of the pixels reach the line{covered}"
 
     def automatic(self, params: Any, measured: Measured) -> tuple[dict[str, Any], str]:
         """Otsu's threshold."""
-        words = "" if measured.automatic is None else f"auto: {measured.automatic:.3g}"
-        return ({} if params.threshold == "auto" else {"threshold": "auto"}), words
+        return ({} if params.threshold == "auto" else {"threshold": "auto"}), f"auto: {measured.words['auto']:.3g}"
 
 
 class StainProbe:
@@ -176,7 +175,7 @@ class StainProbe:
         """Say how many pixels are bright enough, and how many the mask has in the end."""
         index = min(params.otsu_index, len(measured.cuts) - 1)
         share = share_from(measured.values, measured.cuts[index])
-        covered = "…" if mask is None else f"; the mask of {self.what} covers {mask.mean():.1%}"
+        covered = "…" if mask is None else f"; the mask of {self.what} covers {_share(mask):.1%}"
         return f"{share:.1%} of the pixels are as bright as level {index}{covered}"
 
     def automatic(self, params: Any, measured: Measured) -> tuple[dict[str, Any], str]:
@@ -237,6 +236,10 @@ class AreaProbe:
         """No limits."""
         start = type(params)()
         return ({} if params == start else start.model_dump()), "no limits"
+
+
+def _share(mask: np.ndarray) -> float:
+    return float(np.count_nonzero(mask)) / mask.size
 
 
 PROBES: Mapping[str, Probe] = {

@@ -26,6 +26,7 @@ class Histograms(Feature):
         self.chosen = "cell_mask"
         self.measured: Measured | None = None
         self._counted: tuple[Any, ...] = ()
+        self._told: tuple[Any, ...] = ()
         self._serial = 0
         self._logs = {name: probe.log for name, probe in PROBES.items()}
         self.panel.log.observe(lambda change: self._logs.update({self.chosen: change["new"]}), "value")
@@ -35,10 +36,14 @@ class Histograms(Feature):
         """What is shown."""
         return PROBES[self.chosen]
 
+    def ready(self) -> None:
+        """Count when the section is opened: it is not kept up to date while it is closed."""
+        self.app.drawer.headings[TITLE].on_click(lambda _: self.refresh())
+
     def loaded(self) -> None:
         """Forget what was counted."""
         self.measured, self._counted = None, ()
-        self.panel.clear("Computing …")
+        self._clear("Computing …")
 
     @guarded
     def choose(self, name: str) -> None:
@@ -63,15 +68,17 @@ class Histograms(Feature):
 
     def refresh(self) -> None:
         """Count again where what is shown has changed; else put the lines where the parameters are."""
+        if not self.app.drawer.is_open(TITLE):
+            return
         if not self.session.inputs:
-            self.panel.clear("Open a section to see how its scores and cell areas are distributed.")
+            self._clear("Open a section to see how its scores and cell areas are distributed.")
             return
         self._offer()
         probe, params = self.probe, self.session.params[self.chosen]
         values = self.session.peek(probe.source)
         if values is None:
             if not self.live.busy:
-                self.panel.clear("It was not computed with these choices.")
+                self._clear("It was not computed with these choices.")
             return
         again = probe.again(params)
         if not self._counted or self._counted[0] is not values or self._counted[1] != again:
@@ -112,7 +119,11 @@ class Histograms(Feature):
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, SegappError):
             raise error
-        self.panel.clear(str(error))
+        self._clear(str(error))
+
+    def _clear(self, reason: str) -> None:
+        self._told = ()
+        self.panel.clear(reason)
 
     @guarded
     def _show(self, *, fresh: bool = False) -> None:
@@ -137,5 +148,10 @@ class Histograms(Feature):
     def _tell(self, mask: np.ndarray | None) -> None:
         assert self.measured is not None
         probe, params = self.probe, self.session.params[self.chosen]
+        # counting pixels again and again would take time from the views
+        told = (self.measured, params, mask)
+        if self._told and self._told[1] == params and self._told[0] is self.measured and self._told[2] is mask:
+            return
+        self._told = told
         changes, words = probe.automatic(params, self.measured)
         self.panel.tell(probe.note(params, self.measured, mask), probe.doc, words, away=bool(changes))
