@@ -117,6 +117,7 @@ class App:
     def _assemble(self, features: list[Feature]) -> None:
         for name, panel in self.panels.items():
             panel.extend([widget for feature in features for widget in feature.cards.get(name, ())])
+            panel.on_open = self.refresh_soon  # what features add to a card may wait until it is seen
         self.menu = Menu("More", "Session, copies, keys", [item for feature in features for item in feature.menu])
         self.header.extend(
             [widget for feature in features for widget in feature.header],

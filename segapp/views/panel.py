@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -41,6 +41,7 @@ class StagePanel:
         self.stage = stage
         self.session = session
         self.controls: dict[str, Control] = {}
+        self.on_open: Callable[[], None] = lambda: None
         self._kind: type | None = None
         self._extra: tuple[w.Widget, ...] = ()
         self._state = ""
@@ -73,6 +74,7 @@ class StagePanel:
         (self.title.add_class if opened else self.title.remove_class)("sg-open")
         if opened:
             self.refresh_values()
+            self.on_open()
 
     def extend(self, widgets: Sequence[w.Widget]) -> None:
         """Place the widgets of features below the controls."""

@@ -321,3 +321,25 @@ def test_uploads_come_in_parts_or_are_refused_in_a_sentence(folder, sent):
     assert "no kind" in upload(widget, sent, "up.exe", b"0")
     opening.dialog.go.click()
     assert app.status.n_cells > 0
+
+
+# ---- genes
+
+
+def test_genes_are_chips_with_counts_and_are_found_by_search(app, session):
+    app.panels["rna"].title.click()
+    picker = app.features["genes"].picker
+    transcripts = session.inputs["transcripts"]
+    counted = dict.fromkeys(transcripts.genes, 0)
+    for gene, count in zip(transcripts.gene.tolist(), transcripts.counts["total"].tolist(), strict=True):
+        counted[transcripts.genes[gene]] += count
+    assert list(picker.chips) == list(session.params["rna"].genes)
+    chip = picker.chips["Malat1"]
+    assert f"{counted['Malat1']:,}" in chip.description
+    picker.search.value = next(gene for gene in transcripts.genes if gene != "Malat1")[:3].upper()
+    assert picker.found and all(picker.search.value.lower() in name.lower() for name in picker.found)
+    name = next(iter(picker.found))
+    picker.found[name].click()
+    assert session.params["rna"].genes[-1] == name and picker.search.value == "" and name in picker.chips
+    picker.chips["Malat1"].click()
+    assert "Malat1" not in session.params["rna"].genes

@@ -15,6 +15,7 @@ FEATURES = (
     "segapp.app.features.histograms:Histograms",
     "segapp.app.features.card:Card",
     "segapp.app.features.compare:Compare",
+    "segapp.app.features.genes:Genes",
     "segapp.app.features.steps:Steps",
     "segapp.app.features.export:Export",
     "segapp.app.features.edits:Edits",
