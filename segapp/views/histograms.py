@@ -64,13 +64,13 @@ class HistogramPanel:
             self._held = False
         self.choice.layout.display = "" if len(titles) > 1 else "none"
 
-    def tell(self, note: str, doc: str, automatic: str, *, away: bool) -> None:
-        """Write what the lines keep, what to do with them, and what "back to auto" would bring."""
+    def tell(self, note: str, doc: str, automatic: str, *, away: bool, back: str = "Back to auto") -> None:
+        """Write what the lines keep, what to do with them, and what the button `back` would bring."""
         self._write(self.note, f'<span role="status">{html.escape(note)}</span>')
         self._write(self.doc, html.escape(doc))
-        tooltip = f"Back to auto ({automatic})" if automatic else "Back to auto"
-        if self.back.tooltip != tooltip:
-            self.back.tooltip = tooltip
+        tooltip = f"{back} ({automatic})" if automatic else back
+        if (self.back.description, self.back.tooltip) != (back, tooltip):
+            self.back.description, self.back.tooltip = back, tooltip
         display = "" if away else "none"
         if self.back.layout.display != display:
             self.back.layout.display = display

@@ -54,6 +54,7 @@ class Probe(Protocol):
     mask: str
     unit: str
     log: bool
+    back: str
 
     def measure(self, values: np.ndarray, params: Any, known: float | None) -> Measured:
         """Count; may take long. `known` is the threshold that the stage found, where it did."""
@@ -79,6 +80,7 @@ class ScoreProbe:
 
     unit = ""
     log = True
+    back = "Back to auto"
 
     def __init__(self, stage: str, title: str, source: str, mask: str, what: str) -> None:
         self.stage, self.title, self.source, self.mask = stage, title, source, mask
@@ -141,6 +143,7 @@ class StainProbe:
     source = "stain"
     unit = ""
     log = True
+    back = "Back to auto"
 
     def __init__(self, stage: str, title: str, mask: str, what: str) -> None:
         self.stage, self.title, self.mask, self.what = stage, title, mask, what
@@ -192,6 +195,7 @@ class AreaProbe:
     mask = "ghosts"
     unit = "px²"
     log = False
+    back = "No limits"
     doc = (
         "Cells between the two lines are kept; the others are set aside and stay visible as ghosts. Drag the upper "
         "line out at the right end to switch it off."
@@ -235,7 +239,7 @@ class AreaProbe:
     def automatic(self, params: Any, measured: Measured) -> tuple[dict[str, Any], str]:
         """No limits."""
         start = type(params)()
-        return ({} if params == start else start.model_dump()), "no limits"
+        return ({} if params == start else start.model_dump()), ""
 
 
 def _share(mask: np.ndarray) -> float:

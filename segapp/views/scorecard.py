@@ -81,9 +81,9 @@ def columns(before: Scorecard, after: Scorecard, um_per_px: float) -> str:
         a, b = row.value(before), row.value(after)
         if a is None and b is None:
             continue
-        texts = ["–" if v is None else row.show(v, um_per_px) for v in (a, b)]
+        texts = ["–" if v is None else row.show(v, um_per_px).split(" <small>")[0] for v in (a, b)]
         change = "" if a is None or b is None or not a else f"{(b - a) / a:+.1%}"
-        change = "=" if a == b else change
+        change = "=" if a == b else "≈" if change in ("+0.0%", "-0.0%") else change
         rows.append(f"<tr><th scope='row'>{row.title}</th><td>{texts[0]}</td><td>{texts[1]}</td><td>{change}</td></tr>")
     return "".join(rows)
 

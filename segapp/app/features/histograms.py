@@ -154,4 +154,4 @@ class Histograms(Feature):
             return
         self._told = told
         changes, words = probe.automatic(params, self.measured)
-        self.panel.tell(probe.note(params, self.measured, mask), probe.doc, words, away=bool(changes))
+        self.panel.tell(probe.note(params, self.measured, mask), probe.doc, words, away=bool(changes), back=probe.back)
