@@ -116,7 +116,7 @@ def frame(
 ) -> w.VBox:
     """Return the page."""
     tools = w.HBox(list(toolbar))
-    tools.add_class("sg-tools")
+    tools.add_class("sg-above")
     views = w.VBox([tools, canvas])
     views.add_class("sg-views")
     main = w.HBox([stages, views, drawer])

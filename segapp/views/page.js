@@ -41,7 +41,7 @@ class Watch {
     this.wake = () => { this.active = performance.now(); };
     for (const name of ["pointermove", "keydown", "wheel"]) document.addEventListener(name, this.wake, { passive: true });
     const kernel = this.kernel();
-    this.onStatus = (_, status) => { if (["dead", "autorestarting", "restarting"].includes(status)) this.ended(); };
+    this.onStatus = (_, status) => { if (["dead", "autorestarting", "restarting"].includes(status)) this.ended(true); };
     this.onLink = (_, status) => { if (status === "disconnected") this.probe(); };
     kernel?.statusChanged?.connect?.(this.onStatus);
     kernel?.connectionStatusChanged?.connect?.(this.onLink);
@@ -84,7 +84,8 @@ class Watch {
       const answer = await fetch(`${base}api/kernels/${id ?? "none"}`,
         { cache: "no-store", signal: AbortSignal.timeout(5000) });
       // no word for long although the server lists the kernel: it was started anew and knows nothing of this page
-      if (answer.status === 404 || performance.now() - this.heard > SILENT_MS) this.ended();
+      if (answer.status === 404) this.ended(true);
+      else if (performance.now() - this.heard > SILENT_MS) this.ended();
     } catch {
       this.say(this.cut());
     } finally {
@@ -97,7 +98,9 @@ class Watch {
       + "until then nothing that you do is seen.";
   }
 
-  ended() {
+  // for good: nobody is there to be asked any more
+  ended(forGood = false) {
+    if (forGood) { clearInterval(this.timer); this.root.classList.add("sg-dead"); }
     const page = this.root.classList.contains("sg-page");
     this.say("The computation has ended: its process was stopped, perhaps for want of memory. "
       + (page ? "What you chose is saved." : "Run the cells of the notebook again; what you chose is saved."),
