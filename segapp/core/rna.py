@@ -56,7 +56,7 @@ class RnaParams(Params):
         ge=0.01,
         le=1000.0,
         soft=(0.1, 10.0),
-        doc="Side of a pixel in micrometres; auto is 0.5 times the BinSize of the GEM (the pitch of Stereo-seq).",
+        doc="Side of a pixel in micrometres; auto is what the file says, or 0.5 times the BinSize of a GEM.",
     )
 
 
@@ -66,7 +66,7 @@ def pixel_size(transcripts: Transcripts, params: RnaParams) -> float:
     Parameters
     ----------
     transcripts : Transcripts
-        Their header may hold ``BinSize``; 1 is taken where it does not.
+        Their header may hold ``MicronsPerPixel``, or ``BinSize``; a BinSize of 1 is taken where it has neither.
     params : RnaParams
         A number in `um_per_px` wins over the header.
 
@@ -78,10 +78,12 @@ def pixel_size(transcripts: Transcripts, params: RnaParams) -> float:
     Raises
     ------
     InputError
-        When ``BinSize`` is not a positive number.
+        When that is not a positive number.
     """
     if params.um_per_px != "auto":
         return float(params.um_per_px)
+    if "MicronsPerPixel" in transcripts.header:
+        return header_number(transcripts, "MicronsPerPixel", 0.5, positive=True)
     return 0.5 * header_number(transcripts, "BinSize", 1.0, positive=True)
 
 

@@ -1,0 +1,107 @@
+"""The folder that a run wrote, read back: what exporters need without computing anything again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segapp.core.types import Grid, InputError, Transcripts
+from segapp.io.atomic import check_out_dir
+from segapp.io.export import Exporter, Result
+from segapp.io.masks import read_labels
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True, eq=False)
+class SavedResult:
+    """Cells of an earlier run; see `segapp.io.export.Result` for the fields."""
+
+    labels: np.ndarray
+    nuclei: np.ndarray | None
+    table: AnnData
+    grid: Grid
+    transcripts: Transcripts | None
+    recipe: str
+
+
+def read_result(folder: str | Path, transcripts: Transcripts | None = None) -> SavedResult:
+    """Read the folder of a run.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds ``cells.h5ad`` and ``labels.tif``, and ``nuclei.tif`` where there are cells beyond the nuclei.
+    transcripts : Transcripts, optional
+        The UMI records that were segmented; formats that hold records need them.
+
+    Returns
+    -------
+    SavedResult
+
+    Raises
+    ------
+    InputError
+        When a file is missing or damaged, the files do not belong together, or `transcripts` are others than those that
+        were segmented.
+    """
+    from anndata import read_h5ad
+
+    folder = Path(folder)
+    for name in ("cells.h5ad", "labels.tif"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no {name}; give a folder that segapp run has written.")
+    labels = read_labels(folder / "labels.tif")
+    nuclei = read_labels(folder / "nuclei.tif") if (folder / "nuclei.tif").is_file() else None
+    try:
+        table = read_h5ad(folder / "cells.h5ad")
+        made = table.uns["segapp"]
+        frame = made["frame"]
+        x0, y0, height, width = (int(frame[name]) for name in ("x0", "y0", "height", "width"))
+        grid = Grid(x0, y0, height, width, float(frame["um_per_px"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{folder / 'cells.h5ad'} is damaged or was not written by segapp run; run it again."
+        ) from error
+    if labels.shape != grid.shape or (nuclei is not None and nuclei.shape != grid.shape):
+        raise InputError(f"{folder} holds labels of {labels.shape} for a frame of {grid.shape}; run it again.")
+    digest = str(made["inputs"]["transcripts"])
+    if transcripts is not None and transcripts.digest != digest:
+        raise InputError(f"the transcripts are not those that {folder} was made from; give the same file.")
+    return SavedResult(labels, nuclei, table, grid, transcripts, str(made["recipe"]))
+
+
+def write_exports(result: Result, exporters: Iterable[Exporter], folder: str | Path) -> list[Path]:
+    """Write a result in several formats, as ``cells`` and the suffix of each.
+
+    Parameters
+    ----------
+    result : Result
+        What to write.
+    exporters : iterable of Exporter
+        From `segapp.io.export.find_exporters`.
+    folder : str or Path
+        Where to; other files in it stay.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the exporters.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be written.
+    """
+    check_out_dir(folder)
+    written = []
+    for exporter in exporters:
+        path = Path(folder) / f"cells{exporter.suffix}"
+        exporter.write(result, path)
+        written.append(path)
+    return written

@@ -1,0 +1,95 @@
+"""One door for every format of transcripts: what a file is follows from its content."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from segapp.core.types import InputError, Tick, Transcripts, no_tick
+from segapp.io.gef import open_hdf5, read_gef
+from segapp.io.gem import read_gem
+from segapp.io.tenx import read_visium_hd
+from segapp.io.transcripts_table import UM_PER_PX, find_maker, read_transcripts_table
+
+_IN_FOLDER = ("transcripts.parquet", "transcripts.csv.gz", "detected_transcripts.csv")
+_HDF5, _PARQUET, _GZIP = b"\x89HDF", b"PAR1", b"\x1f\x8b"
+
+
+def read_transcripts(path: str | Path, tick: Tick = no_tick, *, um_per_px: float = UM_PER_PX) -> Transcripts:
+    r"""Read transcripts of any format that segapp knows.
+
+    Parameters
+    ----------
+    path : str or Path
+        GEM (text, plain or gzip), GEF (HDF5), a feature-barcode matrix of Visium HD (.h5) or the folder of one bin
+        size, or a table with one line a molecule (CSV or Parquet of Xenium, MERSCOPE, CosMx) or the folder of such a
+        run.
+    tick : callable
+        Progress.
+    um_per_px : float
+        Side of the pixels in micrometres into which single molecules are counted; other formats have their own.
+
+    Returns
+    -------
+    Transcripts
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, or of none of these formats; the sentence says what it is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "anything.txt"
+    >>> _ = path.write_text("geneID\tx\ty\tMIDCount\nActb\t7\t9\t2\n")
+    >>> read_transcripts(path).n_umis
+    2
+    """
+    path = Path(path)
+    if path.is_dir():
+        table = next((path / name for name in _IN_FOLDER if (path / name).is_file()), None)
+        return read_visium_hd(path, tick) if table is None else read_transcripts_table(table, tick, um_per_px=um_per_px)
+    kind = _kind(path)
+    if kind == "gef":
+        return read_gef(path, tick)
+    if kind == "matrix":
+        return read_visium_hd(path, tick)
+    if kind == "table":
+        return read_transcripts_table(path, tick, um_per_px=um_per_px)
+    return read_gem(path, tick)
+
+
+def _kind(path: Path) -> str:
+    """What a file is; "gem" where nothing else fits, since its reader knows what to say."""
+    if not path.is_file():
+        return "gem"
+    with path.open("rb") as raw:
+        magic = raw.read(4)
+    if magic == _HDF5:
+        return _kind_of_hdf5(path)
+    if magic == _PARQUET:
+        return "table"
+    try:
+        with gzip.open(path) if magic[:2] == _GZIP else path.open("rb") as stream:
+            first = stream.read(1 << 14).split(b"\n")[0].decode("utf-8", "replace")
+    except (OSError, EOFError, zlib.error):
+        return "gem"
+    names = [name.strip('"\r ') for name in first.split(",")]
+    return "table" if find_maker(names) is not None or ("," in first and "\t" not in first) else "gem"
+
+
+def _kind_of_hdf5(path: Path) -> str:
+    with open_hdf5(path, "HDF5") as file:
+        groups = set(file)
+    if groups & {"geneExp", "cellBin"}:
+        return "gef"
+    if "matrix" in groups:
+        return "matrix"
+    if {"obs", "var"} <= groups:
+        raise InputError(
+            f"{path} is an AnnData, which has lost where single UMIs lie; give the GEM or GEF it came from."
+        )
+    shown = ", ".join(sorted(groups)[:6]) or "nothing"
+    raise InputError(f"{path} is HDF5 with {shown}, neither a GEF (geneExp) nor a feature-barcode matrix (matrix).")
