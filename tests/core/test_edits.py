@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segapp.core.edits import EditsParams, LimitsParams, apply_edits, apply_limits, keep_within_limits
+from segapp.core.edits import (
+    Edit,
+    EditsParams,
+    LimitsParams,
+    apply_edits,
+    apply_limits,
+    keep_within_limits,
+    reasons,
+    why_not,
+)
 from segapp.core.params import knobs, patch
 from segapp.core.types import InputError
 
@@ -179,3 +188,22 @@ def test_any_log_replays_and_nuclei_stay_within_their_cells(log):
     again_nuclei, again_cells, again = apply_edits(*two_cells(), params)
     assert (cells == again_cells).all() and (nuclei == again_nuclei).all() and report == again
     assert (nuclei[nuclei > 0] == cells[nuclei > 0]).all()
+
+
+def test_an_edit_is_tried_near_its_points_before_it_is_kept():
+    nuclei, cells = two_cells()
+    tried = {
+        "": {"op": "merge", "points": [[5, 5], [20, 8]]},
+        "its points lie on 1 cell": {"op": "merge", "points": [[5, 5], [6, 6]]},
+        "there is no nucleus at this point": {"op": "delete", "points": [[5, 5]], "target": "nuclei"},
+        "it lies outside the frame": {"op": "draw", "points": square(900, 909, 900, 909)},
+        "the line does not cross the cell": {"op": "split", "points": [[5, 5], [8, 8]]},
+    }
+    for reason, edit in tried.items():
+        found = why_not(nuclei, cells, Edit.model_validate(edit))
+        assert found.startswith(reason) and bool(found) == bool(reason)
+
+
+def test_reasons_are_found_by_the_number_of_the_edit():
+    _, _, report = run({"op": "merge", "points": [[5, 5], [20, 8]]}, {"op": "delete", "points": [[38, 2]]})
+    assert reasons(report) == {2: "there is no cell at this point."}
