@@ -136,6 +136,7 @@ PIPELINE = Pipeline(
         needs=("total",),
         gives=("bins", "density_statistics"),
         run=steps.bin_density,
+        version=2,
     ),
     Stage(
         "nuclei_score",
@@ -162,9 +163,10 @@ PIPELINE = Pipeline(
         "Nuclei from RNA",
         "Separate the nuclei in the nuclear RNA mask.",
         nuclei_rna.NUCLEI_RNA,
-        needs=("nuclear", "nuclei_scores", "rna_nuclei_mask"),
+        needs=("nuclear", "total", "nuclei_scores", "rna_nuclei_mask"),
         gives=("rna_nuclei",),
         run=steps.label_rna_nuclei,
+        version=2,
     ),
     Stage(
         "nuclei",

@@ -103,9 +103,14 @@ def mask_rna_nuclei(
 
 
 def label_rna_nuclei(
-    params: Any, tick: Tick, nuclear: np.ndarray | None, nuclei_scores: np.ndarray, rna_nuclei_mask: np.ndarray
+    params: Any,
+    tick: Tick,
+    nuclear: np.ndarray | None,
+    total: np.ndarray,
+    nuclei_scores: np.ndarray,
+    rna_nuclei_mask: np.ndarray,
 ) -> tuple[np.ndarray]:
-    """Nuclear counts, scores and mask -> nuclei."""
+    """Nuclear counts, all counts, scores and mask -> nuclei."""
     if nuclear is not None and params.method != "peaks" and cautions.counts_are_dense(nuclear, rna_nuclei_mask):
         _note(
             f"The counts are dense, and nuclei by {params.method} merge there: set nuclei_rna.method=peaks, or "
@@ -115,7 +120,8 @@ def label_rna_nuclei(
         rows, columns = cautions.track_lines(nuclear)
         if len(rows) or len(columns):
             _note(_LINES.format(n=len(rows) + len(columns), what="nuclei", other="nuclei_rna.landscape=distance"))
-    return (nuclei_rna.label_nuclei_rna(_nuclear(nuclear, ""), nuclei_scores, rna_nuclei_mask, params, tick),)
+    counts = _nuclear(nuclear, "")
+    return (nuclei_rna.label_nuclei_rna(counts, nuclei_scores, rna_nuclei_mask, params, tick, total=total),)
 
 
 def select_nuclei(

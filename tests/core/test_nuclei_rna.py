@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from segapp.core.label.nuclei_rna import NUCLEI_RNA, label_nuclei_rna
 from segapp.core.params import knobs
 from segapp.core.quality import compare_labels
+from segapp.core.rna import NUCLEAR_GENES, find_genes
 from segapp.core.synthetic import tissue
 from segapp.core.types import Cancelled, InputError
 
@@ -129,3 +130,25 @@ def test_declarations():
     assert NUCLEI_RNA.names() == ("peaks", "components", "watershed")
     for name in NUCLEI_RNA.names():
         assert next(iter(knobs(NUCLEI_RNA.option(name)))).name == "method"
+
+
+def test_all_rna_guides_where_nuclear_rna_is_sparse():
+    sample = tissue(512, seed=15)
+    found = sample.transcripts
+    total = np.zeros((512, 512), np.uint32)
+    genes = np.zeros((512, 512), np.uint32)
+    np.add.at(total, (found.y, found.x), found.counts["total"])
+    nuclear = np.isin(found.gene, find_genes(found, NUCLEAR_GENES))
+    np.add.at(genes, (found.y[nuclear], found.x[nuclear]), found.counts["total"][nuclear])
+    alone = label_nuclei_rna(genes, None, None, PEAKS(guide="off"), total=total)
+    guided = label_nuclei_rna(genes, None, None, PEAKS(), total=total)
+    assert (alone == label_nuclei_rna(genes, None, None, PEAKS())).all()
+    assert compare_labels(sample.nuclei, guided).ap50 > compare_labels(sample.nuclei, alone).ap50
+    # nuclear RNA that is not sparse needs no guide
+    assert (
+        label_nuclei_rna(total, None, None, PEAKS(), total=total) == label_nuclei_rna(total, None, None, PEAKS())
+    ).all()
+    with pytest.raises(InputError, match="guide"):
+        label_nuclei_rna(genes, None, None, PEAKS(guide="total"))
+    with pytest.raises(InputError, match="shape"):
+        label_nuclei_rna(genes, None, None, PEAKS(), total=total[1:])

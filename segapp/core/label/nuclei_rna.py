@@ -7,10 +7,10 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numba import njit
 
 from segapp.core.checks import check_counts, check_image, check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur
+from segapp.core.label import discs
 from segapp.core.label.components import SplitParams, label_components, limit
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask
 from segapp.core.label.watershed import watershed
@@ -37,13 +37,19 @@ class PeakNuclei(_Method):
         step=0.1,
         doc="Spread of the RNA of one nucleus, about 0.7 of its radius. Larger: fewer, larger nuclei.",
     )
-    min_distance: int = knob(
-        10,
+    min_distance: int | Literal["auto"] = knob(
+        "auto",
         unit="px",
         ge=0,
         le=500,
         soft=(2, 40),
-        doc="Nuclei closer than this are one. Larger: fewer nuclei, fewer halves.",
+        doc="Nuclei closer than this are one; auto is 1.8 sigma, 2.15 sigma where other RNA guides. Larger: fewer "
+        "nuclei, fewer halves.",
+    )
+    guide: Literal["auto", "total", "off"] = knob(
+        "auto",
+        doc="Whether all other RNA helps to place nuclei. auto: where nuclear RNA is less than a tenth of all, as of "
+        "nuclear genes. off: nuclear RNA alone.",
     )
     min_counts: float = knob(
         3.0,
@@ -110,6 +116,8 @@ def label_nuclei_rna(
     mask: np.ndarray | None,
     params: Params,
     tick: Tick = no_tick,
+    *,
+    total: np.ndarray | None = None,
 ) -> np.ndarray:
     """Label nuclei from nuclear RNA.
 
@@ -126,6 +134,8 @@ def label_nuclei_rna(
         One of `NUCLEI_RNA`.
     tick : Tick
         Reports progress and cancels.
+    total : (H, W) counts or None
+        UMIs a pixel of all RNA, which may guide the method peaks; see its parameter `guide`.
 
     Returns
     -------
@@ -142,11 +152,16 @@ def label_nuclei_rna(
     peaks fits a mixture: every UMI comes from one of many round nuclei of the same size, or from the background,
     a wide blur of the counts. It starts from all peaks of the counts, too many, and takes back what is not needed:
 
+    * a nucleus is a disc with blurred edges, as RNA fills it evenly: UMIs at its rim say more of its place than a
+      Gaussian would let them;
     * a nucleus pays for its place and weight with a few UMIs in every round, so one that only shares the UMIs of its
       neighbours fades (minimum message length). A threshold on the height of a peak would lose faint nuclei with it;
     * nuclei that come closer than `min_distance` join, which undoes halves of one nucleus;
     * the UMIs between two touching nuclei are shared by how well each explains them, so a faint nucleus
       beside a bright one keeps its place, where smoothing would melt the two into one peak;
+    * where nuclear RNA is sparse, a dozen UMIs a nucleus, the other RNA of the cell guides: a second mixture with the
+      same centres and wider discs. It weighs little, for cytoplasm is lopsided, but it holds neighbours apart
+      and keeps cells with few nuclear UMIs;
     * a nucleus ends at a fraction of its own peak, so faint ones are not smaller than bright ones.
 
     References
@@ -170,7 +185,7 @@ def label_nuclei_rna(
     if scores is not None:
         check_image(scores, "scores")
     if isinstance(params, PeakNuclei):
-        return _label_peaks(counts, inside, params, tick)
+        return _label_peaks(counts, inside, _guide(counts, total, params), params, tick)
     if inside is None:
         raise InputError(f"method={params.method} labels the mask of nuclei; pass one, or choose method=peaks.")
     if isinstance(params, ComponentNuclei):
@@ -195,49 +210,31 @@ def label_nuclei_rna(
 
 def warm() -> None:
     """Compile the kernels on tiny inputs."""
-    counts = np.zeros((12, 12), np.uint32)
-    counts[5:8, 5:8] = 2
-    label_nuclei_rna(counts, None, None, PeakNuclei())
+    discs.warm()
 
 
-_ROUNDS = 60
-_FIRST_BLUR = 0.4
-"""Blur of the counts that peaks are taken from, in `sigma`: finer than a nucleus, so that every nucleus has a peak."""
-_PRICE = 1.5
-"""UMIs that a nucleus pays in every round: half of its three parameters, two coordinates and a weight."""
-_BACKGROUND = 0.2
-_BACKGROUND_BLUR = 2.1
-"""Background: this share of the counts blurred by so many `sigma`, which holds cytoplasm and stray RNA."""
-_REACH = 3.0
+SPARSE = 0.1
+"""Nuclear RNA that is a smaller share of all RNA is guided by the rest: nuclear genes are, unspliced RNA is not."""
+APART, APART_SPARSE = 1.8, 2.15
+"""min_distance that auto stands for, in `sigma`: centres from a dozen UMIs scatter, so halves lie farther apart."""
 
 
-def _label_peaks(counts: np.ndarray, mask: np.ndarray | None, params: PeakNuclei, tick: Tick) -> np.ndarray:
-    pixels_y, pixels_x = np.nonzero(counts)
-    if not len(pixels_y):
+def _label_peaks(
+    counts: np.ndarray, mask: np.ndarray | None, other: np.ndarray | None, params: PeakNuclei, tick: Tick
+) -> np.ndarray:
+    if not counts.any():
         return np.zeros(counts.shape, np.int32)
-    sigma = params.sigma
-    image = counts.astype(np.float32)
-    fine = cv2.GaussianBlur(image, (0, 0), _FIRST_BLUR * sigma, borderType=cv2.BORDER_REFLECT_101)
-    wide = cv2.GaussianBlur(image, (0, 0), _BACKGROUND_BLUR * sigma, borderType=cv2.BORDER_REFLECT_101)
-    level = float(image.mean())
-    # a little of the mean keeps lone UMIs in empty surroundings from being nuclei
-    background = (_BACKGROUND * wide + 0.1 * level)[pixels_y, pixels_x].astype(np.float64)
-    summit = (fine == cv2.dilate(fine, np.ones((5, 5), np.uint8))) & (fine > 0.5 * level)
-    y, x = (np.ascontiguousarray(axis, dtype=np.float64) for axis in np.nonzero(summit))
-    weight = fine[summit].astype(np.float64) * math.pi * sigma**2
-
-    umis = counts[pixels_y, pixels_x].astype(np.float64)
-    events = (pixels_y.astype(np.float64), pixels_x.astype(np.float64), umis, background)
-    for step in range(_ROUNDS):
-        price = _PRICE * min(1.0, step / 20)
-        _refine(*events, y, x, weight, sigma, price, params.min_distance if step > 5 else 0, *counts.shape)
-        tick(step + 1, _ROUNDS)
+    apart = (
+        float(params.min_distance)
+        if params.min_distance != "auto"
+        else (round((APART if other is None else APART_SPARSE) * params.sigma))
+    )
+    y, x, weight = discs.fit_discs(counts, other, sigma=params.sigma, min_distance=apart, tick=tick)
     found = weight > params.min_counts
     y, x = y[found], x[found]
-    order = np.lexsort((x, y))
-    labels = _draw(y[order], x[order], sigma * math.sqrt(-2 * math.log(params.cut)), *counts.shape)
+    labels = discs.draw_discs(y, x, params.sigma * math.sqrt(-2 * math.log(params.cut)), counts.shape)
 
-    area = np.bincount(labels.ravel(), minlength=len(order) + 1)
+    area = np.bincount(labels.ravel(), minlength=len(y) + 1)
     keep = area >= max(params.min_area, 1)
     if mask is not None:
         keep &= np.bincount(labels[mask], minlength=len(keep)) > 0
@@ -245,88 +242,16 @@ def _label_peaks(counts: np.ndarray, mask: np.ndarray | None, params: PeakNuclei
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
 
 
-@njit(cache=True, nogil=True)
-def _refine(
-    event_y: np.ndarray,
-    event_x: np.ndarray,
-    umis: np.ndarray,
-    background: np.ndarray,
-    y: np.ndarray,
-    x: np.ndarray,
-    weight: np.ndarray,
-    sigma: float,
-    price: float,
-    min_distance: float,
-    height: int,
-    width: int,
-) -> None:
-    """One round: join nuclei that are too close, share every UMI, move the nuclei, take the price."""
-    n = len(y)
-    reach = _REACH * sigma
-    tile = max(reach, min_distance)
-    rows, columns = int(height / tile) + 1, int(width / tile) + 1
-    head = np.full(rows * columns, -1, np.int64)
-    following = np.full(n, -1, np.int64)
-    for i in range(n - 1, -1, -1):
-        if weight[i] > 0:
-            place = int(y[i] / tile) * columns + int(x[i] / tile)
-            following[i] = head[place]
-            head[place] = i
-    if min_distance > 0:
-        for i in range(n):
-            a, b = int(y[i] / tile), int(x[i] / tile)
-            for v in range(max(a - 1, 0), min(a + 2, rows)):
-                for u in range(max(b - 1, 0), min(b + 2, columns)):
-                    j = head[v * columns + u]
-                    while j >= 0:
-                        if j != i and weight[i] > 0 and weight[j] > 0 and weight[j] <= weight[i]:
-                            apart = (y[i] - y[j]) ** 2 + (x[i] - x[j]) ** 2
-                            if apart < min_distance * min_distance:
-                                both = weight[i] + weight[j]
-                                y[i] = (y[i] * weight[i] + y[j] * weight[j]) / both
-                                x[i] = (x[i] * weight[i] + x[j] * weight[j]) / both
-                                weight[i], weight[j] = both, 0.0
-                        j = following[j]
-    share, share_y, share_x = np.zeros(n), np.zeros(n), np.zeros(n)
-    near, explains = np.empty(n, np.int64), np.empty(n)
-    peak = 1 / (2 * math.pi * sigma * sigma)
-    for e in range(len(event_y)):
-        a, b = int(event_y[e] / tile), int(event_x[e] / tile)
-        m = 0
-        total = background[e]
-        for v in range(max(a - 1, 0), min(a + 2, rows)):
-            for u in range(max(b - 1, 0), min(b + 2, columns)):
-                i = head[v * columns + u]
-                while i >= 0:
-                    apart = (y[i] - event_y[e]) ** 2 + (x[i] - event_x[e]) ** 2
-                    if weight[i] > 0 and apart < reach * reach:
-                        near[m] = i
-                        explains[m] = weight[i] * peak * math.exp(-apart / (2 * sigma * sigma))
-                        total += explains[m]
-                        m += 1
-                    i = following[i]
-        for q in range(m):
-            i = near[q]
-            part = explains[q] / total * umis[e]
-            share[i] += part
-            share_y[i] += part * event_y[e]
-            share_x[i] += part * event_x[e]
-    for i in range(n):
-        if share[i] > 0:
-            y[i], x[i] = share_y[i] / share[i], share_x[i] / share[i]
-        weight[i] = max(share[i] - price, 0.0) if weight[i] > 0 else 0.0
-
-
-@njit(cache=True, nogil=True)
-def _draw(y: np.ndarray, x: np.ndarray, radius: float, height: int, width: int) -> np.ndarray:
-    """Give every pixel within the radius to the nearest nucleus."""
-    labels = np.zeros((height, width), np.int32)
-    nearest = np.full((height, width), radius * radius)
-    for i in range(len(y)):
-        for v in range(max(int(y[i] - radius), 0), min(int(y[i] + radius) + 2, height)):
-            for u in range(max(int(x[i] - radius), 0), min(int(x[i] + radius) + 2, width)):
-                apart = (v - y[i]) ** 2 + (u - x[i]) ** 2
-                if apart < nearest[v, u]:
-                    nearest[v, u] = apart
-                    labels[v, u] = i + 1
-    return labels
+def _guide(nuclear: np.ndarray, total: np.ndarray | None, params: PeakNuclei) -> np.ndarray | None:
+    """Return the counts of all other RNA where they guide, else None."""
+    if params.guide == "off" or total is None:
+        if params.guide == "total":
+            raise InputError("nuclei_rna.guide=total needs the counts of all RNA; pass `total`, or set guide=off.")
+        return None
+    everything = check_counts(total, "total")
+    check_same_shape({"nuclear_counts": nuclear, "total": everything})
+    sums = int(nuclear.sum(dtype=np.uint64)), int(everything.sum(dtype=np.uint64))
+    if params.guide == "auto" and sums[0] >= SPARSE * sums[1]:
+        return None
+    # counts that are not part of the total (another layer) leave nothing below zero
+    return everything - np.minimum(nuclear, everything)
