@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from segapp.app.dashboard import App
-from segapp.io.samples import SAMPLES
+from segapp.core.types import Transcripts
+from segapp.io.image import read_stain
+from segapp.io.samples import SAMPLES, Sample
 from segapp.pipeline.session import Session
 
 
 def show(source: Any = None, stain: Any = None, *, preset: str | None = None) -> App:
-    """Open the app on a sample, on files, or on a session.
+    """Open the app on a sample, on files, on what was read already, or on a session.
 
     Parameters
     ----------
-    source : str, path, Session or None
-        Name of a sample, path of a GEM, a session with everything chosen, or None for what the command line asked for
-        (the ``tissue`` sample when it asked for nothing).
-    stain : path, optional
-        Image of the same section as a GEM.
+    source : str, path, Sample, Transcripts, Session or None
+        Name of a sample, path of transcripts, what `segapp.load_sample` or `segapp.read_gem` returned, a session with
+        everything chosen, or None for what the command line asked for (the ``tissue`` sample where it asked nothing).
+    stain : path or StainFile, optional
+        Image of the same section.
     preset : str, optional
         Where to start from; by default what suits the inputs.
 
@@ -35,6 +38,11 @@ def show(source: Any = None, stain: Any = None, *, preset: str | None = None) ->
         open_from_environment(app)
     elif isinstance(source, Session):
         pass
+    elif isinstance(source, Sample):
+        app.features["opening"].take(source.transcripts, source.stain, source.title)  # type: ignore[attr-defined]
+    elif isinstance(source, Transcripts):
+        image = read_stain(stain) if isinstance(stain, str | Path) else stain
+        app.features["opening"].take(source, image, "Transcripts")  # type: ignore[attr-defined]
     elif str(source) in tuple(SAMPLES):
         app.open_sample(str(source))
     else:

@@ -343,3 +343,18 @@ def test_genes_are_chips_with_counts_and_are_found_by_search(app, session):
     assert session.params["rna"].genes[-1] == name and picker.search.value == "" and name in picker.chips
     picker.chips["Malat1"].click()
     assert "Malat1" not in session.params["rna"].genes
+
+
+# ---- in a notebook
+
+
+def test_show_takes_what_was_read_and_gives_the_session(sample, sent):
+    import segapp
+
+    app = segapp.show(sample)
+    assert app.session.name == sample.title
+    assert app.session.get("table").n_obs == app.status.n_cells
+    assert "fresh" in repr(app.session) and "<table>" in app.session._repr_html_()
+    alone = segapp.show(sample.transcripts)
+    assert "stain_file" not in alone.session.inputs and alone.status.n_cells > 0
+    assert segapp.show(app.session).session is app.session
