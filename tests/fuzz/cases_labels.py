@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from segapp.core.edits import EditsParams, LimitsParams
-from segapp.core.label.augment import SOURCES
+from segapp.core.label.augment import SOURCES, augment, union
 from segapp.core.label.cells import CELLS
 from segapp.core.label.components import limit
 from segapp.core.label.nuclei_rna import NUCLEI_RNA
@@ -156,6 +156,13 @@ def _sources(g: Gen):
     return (*(g.maybe(lambda: g.labels(shape)) for _ in range(3)), g.params(NucleiParams))
 
 
+def _probability(g: Gen):
+    shape = g.shape()
+    network = g.int32_labels(shape)
+    labels, provenance = g.pick((augment, union))(g.int32_labels(shape), network)
+    return labels, provenance, network, g.rng.random(shape, np.float32), g.rng.random(network.max() + 1, np.float32)
+
+
 def _flood(g: Gen):
     shape = g.shape()
     markers = g.pick((g.mask, g.labels))(shape)
@@ -252,6 +259,9 @@ CASES = {
         lambda g: (g.labels(g.shape()), g.pick(({}, {1: 2, 2: 1}, {1: 0}, {3: 2**31 - 1}, {1: -1}, {1: 2**40}))),
         check_labels_out,
         fresh_result=True,
+    ),
+    "label.select.nucleus_probability": Case(
+        _probability, lambda out, labels, provenance, *_: len(out) == len(provenance)
     ),
     "label.select.select_nuclei": Case(_sources, lambda out, *_: out[0].dtype == np.int32),
     "label.watershed.label_nuclei": Case(

@@ -74,6 +74,14 @@ def _apply(g: Gen):
     return counts, bins, certain, params, info
 
 
+def _preview(g: Gen):
+    counts, bins = bare(g)
+    params = g.params(METHODS.option(g.pick(("EM+BP", "VI+BP"))), vi_n_epochs=5, em_max_iter=50, bp_k=9, k=21)
+    window = g.maybe(lambda: (0, 0, g.int(1, counts.shape[1]), g.int(1, counts.shape[0])))
+    certain = g.maybe(lambda: g.mask(counts.shape, (bool,)))
+    return counts, bins, certain, params, fit_score(counts, bins, params), window
+
+
 def _check_scores(out, counts, bins, certain, params, info):
     shaped(np.float32)(out, counts)
     if params.method != "moran":
@@ -252,6 +260,10 @@ CASES = {
         lambda out, *_: (out <= 1e-9).all(),
     ),
     "score.nbinom.loss": Case(_loss),
+    "score.preview.fit_sample": Case(lambda g: (*bare(g), score_params(g))),
+    "score.preview.preview_score": Case(_preview, shaped(np.float32)),
+    "score.preview.previews": Case(lambda g: (g.params(METHODS),)),
+    "score.preview.sample_rows": Case(lambda g: ((g.int(1, 30_000), g.int(1, 30_000)),)),
     "score.propagation.neighbour_offsets": Case(lambda g: (g.odd(21), g.bool())),
     "score.propagation.propagate": Case(
         _propagate, lambda out, odds, **_: shaped(np.float32)(out, odds) or (out.min() >= 0 and out.max() <= 1)

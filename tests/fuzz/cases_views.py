@@ -59,6 +59,11 @@ CASES = {
     "colouring.contrast": Case(lambda g: ((g.image(g.shape(), kinds=SHOWN), g.float(0.1, 5)), {"counts": g.bool()})),
     "colouring.label_means": Case(lambda g: (shape := g.shape()) and (g.labels(shape), g.image(shape, kinds=SHOWN))),
     "colouring.label_sums": Case(lambda g: (shape := g.shape()) and (g.labels(shape), g.image(shape, kinds=SHOWN))),
+    "histogram.count_outside": Case(lambda g: (g.image(g.shape(), kinds=SHOWN[:-1]), g.float(-9, 90), g.float(0, 300))),
+    "histogram.whole_histogram": Case(
+        lambda g: ((g.rng.integers(0, 4000, g.int(0, 200)),), {"bins": g.int(1, 256), "reach": g.float(0, 5000)}),
+        lambda out, values, **_: out.total == values.size,
+    ),
     "histogram.histogram": Case(_histogram, lambda out, values, **_: out.total == values.size),
     "histogram.share_from": Case(
         lambda g: (g.image(g.shape(), kinds=SHOWN), g.float(-10, 300)), lambda out, *_: 0 <= out <= 1
