@@ -544,6 +544,9 @@ def compared() -> plt.Figure:
 
 def main(names: Sequence[str]) -> int:
     """Draw the pictures with these names, or all."""
+    from pictures_network import PICTURES as OF_NETWORKS
+
+    PICTURES.update(OF_NETWORKS)
     unknown = set(names) - set(PICTURES)
     if unknown:
         print(f"there is no picture {', '.join(sorted(unknown))}; there are {', '.join(PICTURES)}", file=sys.stderr)

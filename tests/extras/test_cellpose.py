@@ -1,4 +1,4 @@
-"""Cellpose itself, version 3 or 4, with a network of chance weights: what it finds means nothing, how it is called does."""
+"""Cellpose itself, version 3 or 4, with chance weights: what it finds means nothing, how it is called does."""
 
 from importlib.metadata import version
 
@@ -9,7 +9,7 @@ from segapp.core.engines import ENGINES
 from segapp.core.engines.options import CellposeParams
 from segapp.io.models import open_model
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(1200)]
 MAJOR = int(version("cellpose").split(".")[0])
 
 

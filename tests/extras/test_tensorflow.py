@@ -10,7 +10,7 @@ from segapp.core.types import Unavailable
 from segapp.io.models import open_model
 from tests.extras.make_keras_fixtures import MODELS, answer, blobs, make
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -101,9 +101,9 @@ def fit(stain: np.ndarray, params: StardistParams, model: Model, tick: Tick = no
     if model.kind == "package":
         return _original(levels, params, model, tick)
     ask, network = _ask(model)
-    scale = _scale(levels, params, model)
+    low, high = _brightness(levels, params, model)
+    scale = _scale(levels, params, model, (low, high), ask, network["multiple"], tick)
     image = resize(levels, scale)
-    low, high = _brightness(image, params, model)
     gain = np.float32(1 / (high - low))
     step, multiple = network["grid"], network["multiple"]
     context = network["reach"] if params.context == "auto" else params.context
@@ -143,9 +143,9 @@ def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Ti
     """The same from the original package's own prediction, on TensorFlow."""
     from segapp.core.engines.stardist.original import predict
 
-    scale = _scale(levels, params, model)
+    low, high = _brightness(levels, params, model)
+    scale = 1.0 if params.scale == "auto" else params.scale
     image = resize(levels, scale)
-    low, high = _brightness(image, params, model)
     tick(0, 1)
     told = predict(model, (image.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low)), params.tilesize)
     found = np.nonzero(told.prob >= FLOOR)
@@ -221,20 +221,35 @@ def _full(candidates: Candidates) -> np.ndarray:
     return made
 
 
-def _brightness(image: np.ndarray, params: StardistParams, model: Model) -> tuple[float, float]:
+def _brightness(levels: np.ndarray, params: StardistParams, model: Model) -> tuple[float, float]:
     """What is 0 and what is 1 to the network."""
     if params.normalizer == "off":
         return 0.0, 1.0
     low, high = model.config.get("percentiles", (1.0, 99.8))
     return percentiles(
-        image, low if params.pmin == "auto" else params.pmin, high if params.pmax == "auto" else params.pmax
+        levels, low if params.pmin == "auto" else params.pmin, high if params.pmax == "auto" else params.pmax
     )
 
 
-def _scale(levels: np.ndarray, params: StardistParams, model: Model) -> float:
+def _scale(
+    levels: np.ndarray,
+    params: StardistParams,
+    model: Model,
+    brightness: tuple[float, float],
+    ask: Ask,
+    multiple: int,
+    tick: Tick,
+) -> float:
+    """The factor that was chosen, else that which gives nuclei the size of those in training, where it is known."""
     if params.scale != "auto":
         return params.scale
-    return 1.0
+    diameter = model.config.get("diameter")
+    if not diameter:
+        return 1.0
+    from segapp.core.engines.stardist.size import estimate_scale
+
+    black, white = brightness
+    return estimate_scale(levels, ask, diameter=float(diameter), multiple=multiple, black=black, white=white, tick=tick)
 
 
 def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
