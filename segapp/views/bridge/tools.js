@@ -66,6 +66,7 @@ class Tools {
     this.drop();
     this.giveUp();
     this.model.set("tool", name);
+    this.model.set("hint", "");
     this.model.save_changes();
     this.show();
   }
@@ -216,6 +217,8 @@ class Tools {
   }
 
   send(points, panels) {
+    this.model.set("hint", "");  // what is said next is about this stroke
+    this.model.save_changes();
     this.say();
     const rounded = points.map(([x, y]) => [Math.round(x * 10) / 10, Math.round(y * 10) / 10]);
     this.model.send({ type: "stroke", tool: this.tool.name, points: rounded, panels, target: this.aim.hidden ? "cells" : this.target });
