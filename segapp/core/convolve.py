@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 from numba import njit
 
+from segapp.core import _torch
 from segapp.core._stencil import mirror, sum_chords
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
+from segapp.core.device import device
 from segapp.core.types import InputError
 
 _CHORDS_WIN_FROM = 9
@@ -223,6 +225,9 @@ def warm() -> None:
 def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
     fits = int(counts.max()) * int(kernel.sum()) <= _UINT32_MAX
     k, height, width = len(kernel), *counts.shape
+    where = device()
+    if where != "cpu" and fits:
+        return _torch.circle_sum(counts, _half_chords(k), where).astype(dtype)
     # unsigned, so a running sum may wrap: the difference of two is right all the same
     running = np.zeros((k, width + k), np.uint32 if fits else np.uint64)
     total: np.ndarray = np.empty((height, width), dtype if fits else np.uint64)

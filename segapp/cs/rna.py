@@ -91,8 +91,9 @@ def merge_densities(
     docs={
         "layer": "Layer of counts, taken as it is named.",
         "moran_kwargs": "For moran: k, p_threshold, statistic.",
-        "em_kwargs": "For EM methods: max_iter, precision, weighting, seed, downsample (pixels, or a share below 1).",
-        "vi_kwargs": "For VI methods: n_epochs, zero_inflated.",
+        "em_kwargs": "For EM methods: max_iter, precision, weighting, seed, downsample (pixels, or a share below 1), "
+        "and params, the start: ``{'w': (a, b), 'mu': (a, b), 'var': (a, b)}``, background first, or such by bin.",
+        "vi_kwargs": "For VI methods: n_epochs, zero_inflated, params.",
         "bp_kwargs": "For BP methods: k, square, p, q, precision, max_iter.",
         "use_knee": "Cut at the knee of the scores; `threshold` is left out.",
         "certain_layer": "Layer of a mask or labels of pixels that are occupied whatever their counts.",
@@ -167,6 +168,8 @@ def _options(method: str, given: Mapping[str, Knobs | None], size: int) -> dict[
         for name, value in (values or {}).items():
             if name == "downsample":
                 name, value = "sample", _sample(value, size)
+            elif name == "params" and part in _FITS:
+                name, value = "start", _start(value)
             field = f"{part}_{name}"
             if field not in known and part in _FITS and name not in _OWN:
                 field = name  # options that every fit has bear no prefix
@@ -178,6 +181,20 @@ def _options(method: str, given: Mapping[str, Knobs | None], size: int) -> dict[
             else:
                 warnings.warn(f"{part}_kwargs[{name!r}] has no effect with method {method}", UserWarning, stacklevel=4)
     return options
+
+
+def _start(given: Mapping[Any, Any] | None) -> tuple[tuple[float, ...], ...]:
+    """Rows of `start`: one for every bin that is named, or one for all."""
+    by_bin = {0: given} if given and {"w", "mu", "var"} & set(given) else given or {}
+    rows = []
+    for bin_, values in by_bin.items():
+        try:
+            rows.append((int(bin_), *(float(number) for name in ("w", "mu", "var") for number in values[name])))
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"params={given!r} cannot be read; pass w, mu and var, a pair of numbers each, or such by density bin"
+            ) from None
+    return tuple(rows)
 
 
 def _sample(value: Any, size: int) -> Any:

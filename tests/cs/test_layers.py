@@ -157,6 +157,28 @@ def test_the_threshold_may_be_zero_and_the_knee_wins_over_it(real):
     assert not adata.layers["X_mask"].all()
 
 
+@pytest.mark.parametrize("part", ["em", "vi"])
+def test_the_start_of_a_fit_is_given_as_a_whole_or_by_bin(part):
+    rng = np.random.default_rng(11)
+    counts = np.concatenate([rng.poisson(1, 6000), rng.poisson(12, 2000), rng.poisson(60, 2000)]).reshape(100, 100)
+    adata = AnnData(layers={"total": counts})
+    # three populations: a mixture of two takes the middle one for background or for occupied, by its start
+    starts = {
+        "low": {"w": (0.8, 0.2), "mu": (1, 30), "var": (1.2, 500)},
+        "high": {"w": (0.9, 0.1), "mu": (3.5, 60), "var": (30, 66)},
+    }
+    for name, start in starts.items():
+        for kind, params in (("whole", start), ("by_bin", {0: start})):
+            kwargs = {f"{part}_kwargs": {"params": params}}
+            cs.score_and_mask_pixels(adata, "total", 1, f"{part}+gauss", scores_layer=f"{name}_{kind}", **kwargs)
+        assert np.array_equal(adata.layers[f"{name}_whole"], adata.layers[f"{name}_by_bin"])
+    middle = np.abs(counts - 12) < 3
+    assert adata.layers["low_whole"][middle].mean() > 0.9
+    assert adata.layers["high_whole"][middle].mean() < 0.1
+    with pytest.raises(InputError, match="pass w, mu and var"):
+        cs.score_and_mask_pixels(adata, "total", 1, f"{part}+gauss", **{f"{part}_kwargs": {"params": {"w": (0.9, 1)}}})
+
+
 def test_options_of_the_parts_reach_them_and_others_are_told_of(tissue):
     adata = table(tissue, True, "total")
     cs.score_and_mask_pixels(adata, "X", 5, "EM+BP", bp_kwargs={"p": 0.9, "q": 0.1}, scores_layer="strong")

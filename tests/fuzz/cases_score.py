@@ -173,6 +173,11 @@ def _rates(out, *_, **__):
     assert all(-1.0 - 1e-9 <= value <= 1.0 + 1e-9 for name, value in out.items() if "number" not in name), out
 
 
+def _start(g: Gen):
+    row = (g.int(0, 3), *(g.float(1e-6, 1e6) for _ in range(6)))
+    return (row,), g.int(0, 3)
+
+
 CASES = {
     "comparison.segmentation_statistics": Case(_statistics, _rates),
     "comparison.random_statistics": Case(lambda g: (made := _statistics(g)) and (made[0], {**made[1], "seed": 3})),
@@ -249,6 +254,7 @@ CASES = {
     ),
     "score.model.to_vector": Case(lambda g: (mixture(g), g.bool())),
     "score.moran.fit_moran": Case(lambda g: (*bare(g), moran_params(g))),
+    "score.start.start_of": Case(_start, lambda out, *_: out is None or abs(sum(out.w) - 1) < 1e-9),
     "score.moran.moran_kernel": Case(lambda g: (g.odd(99),), lambda out, k: out.shape == (k, k)),
     "score.moran.score_moran": Case(_moran, shaped(np.float32)),
     "score.nbinom.climb": Case(_climb),

@@ -22,6 +22,7 @@ from segapp.core.align.ncc import overlap_ncc
 from segapp.core.align.progress import Progress
 from segapp.core.align.search import covered_by, features
 from segapp.core.align.transform import Alignment, as_matrix, spline_basis, warp
+from segapp.core.device import device
 from segapp.core.types import InputError, Tick
 
 Points = tuple[tuple[float, float, float, float], ...]
@@ -348,17 +349,19 @@ def _polish(
     frame = (np.stack([x.ravel(), y.ravel()], -1) + 0.5) * pair.factor - 0.5
     basis = spline_basis(points, frame, float(max(affine.shape)))
     still = affine.positions(frame) + basis @ np.vstack([np.zeros((free, 2)), offsets[free:]])
-    fixed, moving = tensor(pair.fixed), tensor(pair.moving)
+    where = device()
+    fixed, moving = tensor(pair.fixed).to(where), tensor(pair.moving).to(where)
     sides = np.array([pair.moving.shape[1], pair.moving.shape[0]]) * pair.factor
-    base, part, size = torch.tensor(still), torch.tensor(basis[:, :free]), torch.tensor(sides)
-    mean, stiffness = torch.tensor(prior.mean), torch.tensor(prior.stiffness)
+    base, part, size, mean, stiffness = (
+        torch.tensor(numbers, device=where) for numbers in (still, basis[:, :free], sides, prior.mean, prior.stiffness)
+    )
     # the likelihood of a correlation rests on its independent pixels; this turns the prior into its currency
     rho, _ = overlap_ncc(pair.fixed, pair.moving, _shrunk(_bent(affine, points, offsets), pair))
     rho = float(np.clip(rho, 0.05, 0.95))
     price = (1 - rho**2) / (2 * rho * independent_pixels(pair.fixed, pair.moving))
 
     def value(numbers: torch.Tensor) -> torch.Tensor:
-        moves = numbers.reshape(free, 2)
+        moves = numbers.reshape(free, 2).to(where)
         at = (2 * (base + part @ moves) + 1) / size - 1
         coarse = at.T.reshape(1, 2, n_y, n_x).float()
         grid = interpolate(coarse, (height, width), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)

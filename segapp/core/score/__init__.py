@@ -22,6 +22,7 @@ from segapp.core.score.mixture import MixtureKnobs, fit_mixture
 from segapp.core.score.model import Mixture, log_odds_table, posterior_table
 from segapp.core.score.moran import MoranParams, fit_moran, score_moran
 from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
+from segapp.core.score.start import ANY_BIN, StartKnobs, start_of
 from segapp.core.score.support import SupportKnobs, must_borrow, shows_two
 from segapp.core.score.vi import VariationalKnobs, fit_vi
 from segapp.core.types import InputError, ScoreInfo, Tick, no_tick
@@ -213,6 +214,8 @@ def apply_score(
         scores = score_moran(counts, bins, params, info.statistics)
     elif isinstance(params, PropagationKnobs):
         odds = _by_count(counts, bins, k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT)
+        if params.bp_evidence < 1:
+            odds *= np.float32(params.bp_evidence)
         if certain is not None:
             odds[certain] = CERTAIN_LOG_ODDS
         scores = propagate(
@@ -281,11 +284,11 @@ def _fit_mixtures(counts: np.ndarray, bins: np.ndarray | None, params: Params, k
     overlap = int(circle_kernel(k).sum())
     pooled = None
     if bins is not None and len(ids):
-        pooled = _fit_supported(rows.sum(axis=0), params, overlap, tick, whole=True)
+        pooled = _fit_supported(rows.sum(axis=0), params, overlap, tick, whole=True, bin_=ANY_BIN)
     fits: dict[str, Mixture | None] = {}
     for done, (name, histogram) in enumerate(histograms.items()):
         tick(done, len(histograms))
-        fit = _fit_supported(histogram, params, overlap, tick, whole=bins is None)
+        fit = _fit_supported(histogram, params, overlap, tick, whole=bins is None, bin_=int(name))
         borrows = fit is not None and pooled is not None and must_borrow(fit, pooled)
         fits[name] = None if borrows and _borrows(params) else fit
     if all(fit is not None for fit in fits.values()):
@@ -311,17 +314,26 @@ def _borrows(params: Params) -> bool:
     return isinstance(params, ScoreParams) and getattr(params, "borrow", "off") == "auto"
 
 
-def _fit_supported(histogram: np.ndarray, params: Params, overlap: int, tick: Tick, *, whole: bool) -> Mixture | None:
-    fit = _fit_one(histogram, params, tick)
+def _fit_supported(
+    histogram: np.ndarray, params: Params, overlap: int, tick: Tick, *, whole: bool, bin_: int
+) -> Mixture | None:
+    fit = _fit_one(histogram, params, bin_, tick)
     if fit is None or not _borrows(params):
         return fit
     weighting = params.em_weighting if isinstance(params, MixtureKnobs) else "none"
     return fit if shows_two(histogram, fit, overlap, weighting, whole=whole) else None
 
 
-def _fit_one(histogram: np.ndarray, params: Params, tick: Tick) -> Mixture | None:
+def _fit_one(histogram: np.ndarray, params: Params, bin_: int, tick: Tick) -> Mixture | None:
+    start = start_of(params.start, bin_) if isinstance(params, StartKnobs) else None
     if isinstance(params, VariationalKnobs):
-        return fit_vi(histogram, n_epochs=params.vi_n_epochs, zero_inflated=params.vi_zero_inflated, tick=tick)
+        return fit_vi(
+            histogram,
+            n_epochs=params.vi_n_epochs,
+            zero_inflated=params.vi_zero_inflated,
+            start=start,
+            tick=tick,
+        )
     if not isinstance(params, MixtureKnobs):
         raise InputError(f"no mixture is fitted for method {params.method}")  # type: ignore[attr-defined]
     if isinstance(params.sample, int):
@@ -331,6 +343,7 @@ def _fit_one(histogram: np.ndarray, params: Params, tick: Tick) -> Mixture | Non
         max_iter=params.em_max_iter,
         precision=params.em_precision,
         weighting=params.em_weighting,
+        start=start,
         tick=tick,
     )
 

@@ -6,15 +6,16 @@ from typing import Literal
 
 import numpy as np
 
-from segapp.core.params import Params, knob
+from segapp.core.params import knob
 from segapp.core.score.model import Mixture, from_vector, limits, pair, to_vector
 from segapp.core.score.nbinom import MOMENT_LIMITS, SHAPE_LIMITS, climb, em_rounds
+from segapp.core.score.start import StartKnobs
 from segapp.core.types import Tick, no_tick
 
 Weighting = Literal["none", "log"]
 
 
-class MixtureKnobs(Params):
+class MixtureKnobs(StartKnobs):
     """How the mixture of background and occupied counts is fitted."""
 
     em_max_iter: int = knob(
@@ -203,6 +204,7 @@ def fit_mixture(
     max_iter: int,
     precision: float,
     weighting: Weighting,
+    start: Mixture | None = None,
     tick: Tick = no_tick,
 ) -> Mixture | None:
     """Fit two negative binomials to a histogram of counts; every pixel counts, none is drawn at random.
@@ -217,6 +219,8 @@ def fit_mixture(
         EM rounds end when no parameter moves by more.
     weighting : "none" or "log"
         ``none`` is the maximum likelihood fit; ``log`` weighs a pixel by log(count + 2).
+    start : Mixture, optional
+        Where to start, instead of both of Otsu's thresholds below.
     tick : Tick
         Called once a start.
 
@@ -246,9 +250,9 @@ def fit_mixture(
     if len(values) < 3:  # five numbers cannot be told from two: the moments are all there is
         return starts[0].ordered()
     fits = []
-    for done, start in enumerate(starts):
+    for done, begin in enumerate(starts if start is None else [start]):
         tick(done, len(starts))
-        climbed, _ = run_em(values, weights, start, max_iter=max_iter, precision=precision, settle=SETTLED)
+        climbed, _ = run_em(values, weights, begin, max_iter=max_iter, precision=precision, settle=SETTLED)
         fits.append(polish(values, weights, climbed, zero_inflated=False))
     return max(fits, key=lambda fit: fit.log_likelihood).ordered()
 

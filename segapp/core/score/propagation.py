@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from segapp.core import _torch
+from segapp.core.device import device
 from segapp.core.params import Params, knob
 from segapp.core.types import InputError, Tick, no_tick
 
@@ -50,6 +52,14 @@ class PropagationKnobs(Params):
         le=0.99,
         soft=(0.1, 0.5),
         doc="Potential of different neighbours. Higher: rougher borders kept.",
+    )
+    bp_evidence: float = knob(
+        1.0,
+        ge=0.01,
+        le=1.0,
+        soft=(0.1, 1.0),
+        doc="What a pixel's own counts weigh. Circles of neighbours share counts, so at 1 the same UMIs are heard "
+        "several times and scores are too sure. Lower: less sure, and neighbours decide more.",
     )
     bp_precision: float = knob(
         1e-6,
@@ -172,6 +182,11 @@ def propagate(
         raise InputError("`log_odds` has NaN; give every pixel a number, 0 where nothing is known")
     if odds.size == 0:
         return odds
+    where = device()
+    if where != "cpu":
+        return _torch.propagate(
+            odds, offsets, p=p, q=q, precision=precision, max_iter=max_iter, device=where, tick=tick
+        )
     messages = np.ones((len(offsets), height, width), np.float32)
     fresh = np.ones_like(messages)
     # with many neighbours the product of the ratios leaves the range of float32

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from segapp.core.params import Params, knob
+from segapp.core.params import knob
 from segapp.core.score.mixture import histogram_weights, otsu_starts, polish, run_em
 from segapp.core.score.model import Mixture, from_vector, limits, to_vector
+from segapp.core.score.start import StartKnobs
 from segapp.core.types import Tick, no_tick
 
 _PYRO = threading.Lock()  # Pyro keeps its stack of handlers in one place for all threads
 
 
-class VariationalKnobs(Params):
+class VariationalKnobs(StartKnobs):
     """How variational inference fits the mixture."""
 
     vi_n_epochs: int = knob(
@@ -79,7 +80,14 @@ def mixture_elbo(values: np.ndarray, weights: np.ndarray, coordinates: Any) -> A
         return Trace_ELBO().differentiable_loss(model, guide, coordinates)
 
 
-def fit_vi(histogram: np.ndarray, *, n_epochs: int, zero_inflated: bool, tick: Tick = no_tick) -> Mixture | None:
+def fit_vi(
+    histogram: np.ndarray,
+    *,
+    n_epochs: int,
+    zero_inflated: bool,
+    start: Mixture | None = None,
+    tick: Tick = no_tick,
+) -> Mixture | None:
     """Fit the mixture by maximising the evidence lower bound on the histogram of counts.
 
     Parameters
@@ -90,6 +98,8 @@ def fit_vi(histogram: np.ndarray, *, n_epochs: int, zero_inflated: bool, tick: T
         Most L-BFGS steps on Pyro's objective.
     zero_inflated : bool
         Let both components have extra zeros.
+    start : Mixture, optional
+        Where to start, instead of both sides of Otsu's threshold.
     tick : Tick
         Called once a step.
 
@@ -118,8 +128,8 @@ def fit_vi(histogram: np.ndarray, *, n_epochs: int, zero_inflated: bool, tick: T
     if len(values) < 3:
         return starts[0].ordered()
     climbed: list[Mixture] = []
-    for start in starts:
-        near, _ = run_em(values, weights, start, max_iter=200, precision=1e-6, settle=1e-5)
+    for begin in starts if start is None else [start]:
+        near, _ = run_em(values, weights, begin, max_iter=200, precision=1e-6, settle=1e-5)
         plain = polish(values, weights, near, zero_inflated=False)
         climbed.append(plain)
         if zero_inflated:

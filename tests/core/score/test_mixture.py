@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from segapp.core.score import mixture, model, nbinom
+from segapp.core.params import patch
+from segapp.core.score import METHODS, mixture, model, nbinom
+from segapp.core.score.start import start_of
+from segapp.core.types import InputError
 
 ONE_ROUND = {"max_iter": 1, "precision": 0.0}
 
@@ -179,3 +182,30 @@ def test_any_histogram_gives_finite_numbers(histogram, weighting):
         return
     assert np.isfinite([*found.w, *found.mu, *found.r, found.log_likelihood]).all()
     assert np.isfinite(model.posterior_table(found, len(histogram))).all()
+
+
+def test_a_given_start_decides_which_optimum_is_found():
+    rng = np.random.default_rng(11)
+    groups = rng.poisson(1, 6000), rng.poisson(12, 2000), rng.poisson(60, 1500)
+    histogram = np.bincount(np.concatenate(groups))
+    low = start_of(((0, 0.8, 0.2, 1.0, 30.0, 1.2, 500.0),), 0)
+    high = start_of(((0, 0.9, 0.1, 3.5, 60.0, 30.0, 66.0),), 0)
+    fits = [fit(histogram, start=start) for start in (low, high)]
+    assert fits[0].mu[0] == pytest.approx(1, abs=0.2)
+    assert fits[1].mu[1] == pytest.approx(60, abs=2)
+    assert fits[0].mu[0] < 0.5 * fits[1].mu[0]
+
+
+def test_a_start_is_for_its_bin_and_row_0_for_the_others():
+    rows = ((0, 1.0, 1.0, 1.0, 9.0, 2.0, 20.0), (3, 1.0, 3.0, 2.0, 8.0, 2.0, 20.0))
+    assert start_of(rows, 3).w == (0.25, 0.75)
+    assert start_of(rows, 3).r[0] == pytest.approx(2**2 / (1.1 * 2 - 2))
+    assert start_of(rows, 5).w == (0.5, 0.5)
+    assert start_of(rows[1:], 5) is None
+
+
+@pytest.mark.parametrize("method", ["EM", "VI+gauss"])
+def test_starts_that_cannot_be_are_refused(method):
+    for rows in (((0, 0.5, 0.5, -1.0, 2.0, 3.0, 4.0),), ((0, 1.0, 1.0, 1.0, 2.0, 3.0, 4.0),) * 2):
+        with pytest.raises(InputError, match="start"):
+            patch(METHODS, METHODS.option(method)(), {"start": rows})
