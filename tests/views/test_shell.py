@@ -152,9 +152,11 @@ def test_a_reload_brings_everything_back(sent):
     app.session.set("cell_score", k=9)
     app.session.set("edits", log=[{"op": "delete", "points": [[150, 140]]}])
     app.canvas._receive(app.canvas, {"type": "choice", "name": "rna", "value": "bins"}, [])
+    app.canvas._receive(app.canvas, {"type": "view", "view": [40, 50, 100, 80], "screen": [400, 200]}, [])
     word = app.page.resume
     again = App(Session("sync"))
     hello(again, f"?resume={word}&x=1")
+    assert last(sent, "look")["bounds"] == [60, 60, 80, 70]  # the canvas shows three times that
     assert again.session.params == app.session.params and again.session.preset == app.session.preset
     assert again.session.source == {"sample": "stereoseq"}
     assert again.layers.rna == "bins" and again.page.resume == word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -41,6 +42,7 @@ class Keeping(Feature):
         self._waits = False
         self._choices: dict[str, str] = {}
         self._wanted: Saved | None = None
+        self._bounds: tuple[float, ...] | None = None
         self.file = w.FileUpload(accept=".json", multiple=False, description="Choose a file")
         self.file.observe(self._given, "value")
         self.dialog = Dialog(
@@ -169,7 +171,24 @@ class Keeping(Feature):
                 self._choices[str(name)] = str(value)
         bounds = saved.view.get("bounds")
         if isinstance(bounds, list) and len(bounds) == 4:
-            self.canvas.look_at(*(float(value) for value in bounds))
+            self._bounds = tuple(float(value) for value in bounds)
+            if "total" in self.layers.artefacts:
+                self._look()
+
+    def result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
+        """Look at what was looked at as soon as there is something to see; before that the page fits the frame."""
+        if "frame" in artefacts and self._bounds is not None:
+            self._look()
+
+    def _look(self) -> None:
+        if self._bounds is None:
+            return
+        (x0, y0, x1, y1), self._bounds = self._bounds, None
+        rows, cols = self.canvas.shape
+        if (x1 - x0) * (y1 - y0) < 0.8 * rows * cols:
+            # the canvas shows three times the width that it is told
+            x, y, w3, h3 = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 6, (y1 - y0) / 6
+            self.canvas.look_at(x - w3, y - h3, x + w3, y + h3)
 
     # ---- files
 
