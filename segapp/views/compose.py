@@ -163,7 +163,9 @@ def script() -> str:
     return (
         f'const wanted = "{version}";\n'
         "const found = () => window.Bokeh?.version === wanted ? window.Bokeh : window.Bokeh?.[wanted];\n"
-        f"if (!found()) (function() {{\n{scripts}\n}}).call(window);\nconst bokeh = found();\n{bridge}"
+        # opened when it is drawn: a module that takes seconds to load is given up by the page, on a slow machine
+        f"let bokeh = null;\nfunction openBokeh() {{\nif (!found()) (function() {{\n{scripts}\n}}).call(window);\n"
+        f"bokeh = found();\n}}\n{bridge}"
     )
 
 

@@ -40,6 +40,7 @@ class Stage {
     foot.append(...this.tools.foot(), this.readout);
 
     await this.laidOut();
+    openBokeh();
     this.views = await bokeh.embed.embed_item(this.model.get("item"), this.host);
     this.doc = this.find(panels[0].figure).document;
     // the kernel keeps its own copy of what it sent: no change made here travels back
