@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from segapp.core import ward
-from segapp.core.checks import check_counts, check_labels
+from segapp.core.checks import check_counts, check_labels, check_table_of_ids
 from segapp.core.convolve import gauss_blur
 from segapp.core.levels import LevelsParams, find_levels
 from segapp.core.morphology import circle_dilate, close_open
@@ -261,7 +261,7 @@ def merge_bins(bins: np.ndarray, mapping: Mapping[int, int]) -> np.ndarray:
     missing = sorted({value for pair in mapping.items() for value in pair if value != 0} - set(there.tolist()))
     if missing:
         raise InputError(f"there is no density bin {missing}; the bins are {there.tolist()}")
-    table = np.arange(int(there[-1]) + 1, dtype=np.int32)
+    table = np.arange(check_table_of_ids(labels, "bins"), dtype=np.int32)
     for old, new in mapping.items():
         table[old] = new
     return table[labels]

@@ -120,6 +120,10 @@ def stretch(image: np.ndarray, low: float = PERCENTILES[0], high: float = PERCEN
     sample = image[::step, ::step]
     if sample.dtype == bool:
         return 0.0, 1.0
+    if sample.dtype.kind == "f" and not np.isfinite(image.max() - image.min()):
+        image = sample = sample[np.isfinite(sample)]
+        if not sample.size:
+            return 0.0, 1.0
     black, white = (float(value) for value in np.percentile(sample, (low, high)))
     if white <= black:  # sparse counts: more than 99 % zeros
         white = float(image.max())

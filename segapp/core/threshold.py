@@ -240,7 +240,7 @@ def _check_values(values: np.ndarray, *, constant: bool = False) -> np.ndarray:
 def _histogram(values: np.ndarray, most_whole_bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Return counts (float64) and the values they stand for."""
     if values.dtype.kind == "f":
-        counts, edges = np.histogram(values, bins=N_BINS)
+        counts, edges = _even_bins(values)
         return counts.astype(float), (edges[1:] + edges[:-1]) / 2
     low, high = int(values.min()), int(values.max())
     if high - low >= most_whole_bins:
@@ -253,6 +253,19 @@ def _histogram(values: np.ndarray, most_whole_bins: int) -> tuple[np.ndarray, np
     else:
         counts = np.bincount(values.astype(np.int64) - low)
     return counts.astype(float), np.arange(low, high + 1, dtype=float)
+
+
+def _even_bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return counts and edges of `N_BINS` bins; numbers too close for their own precision are taken in a finer one."""
+    for dtype in (values.dtype, np.float64):
+        try:
+            return np.histogram(values.astype(dtype, copy=False), bins=N_BINS)
+        except ValueError:
+            continue
+    raise InputError(
+        f"every value is {values.flat[0]:g} or as good as that: a constant image has no threshold; check that it is "
+        "the right one."
+    )
 
 
 def _kneedle(x: np.ndarray, y: np.ndarray) -> int | None:

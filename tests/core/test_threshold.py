@@ -107,3 +107,12 @@ def test_bad_diameters_are_refused() -> None:
             local_threshold(np.eye(9), k, 5)
     with pytest.raises(InputError, match="at least 2"):
         multi_otsu(np.eye(9), 1)
+
+
+def test_values_too_close_for_their_own_precision_are_cut_all_the_same():
+    close = np.float32(6.9) + np.linspace(0, 1e-4, 400, dtype=np.float32)
+    low, high = multi_otsu(close, 3)
+    assert close.min() < low < high < close.max()
+    nearly = np.array([1.0, np.nextafter(1.0, 2.0)])
+    with pytest.raises(InputError, match="as good as that"):
+        otsu(nearly)

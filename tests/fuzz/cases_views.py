@@ -57,8 +57,12 @@ CASES = {
     "card.same_pixels": Case(lambda g: (*_two(g), g.int(1, 7))),
     "colouring.colour_table": Case(lambda g: (one_number_each(g),), lambda out, values: len(out[0]) == len(values)),
     "colouring.contrast": Case(lambda g: ((g.image(g.shape(), kinds=SHOWN), g.float(0.1, 5)), {"counts": g.bool()})),
-    "colouring.label_means": Case(lambda g: (shape := g.shape()) and (g.labels(shape), g.image(shape, kinds=SHOWN))),
-    "colouring.label_sums": Case(lambda g: (shape := g.shape()) and (g.labels(shape), g.image(shape, kinds=SHOWN))),
+    "colouring.label_means": Case(
+        lambda g: (shape := g.shape()) and (g.labels(shape), g.image(shape, kinds=SHOWN[:-1]))
+    ),
+    "colouring.label_sums": Case(
+        lambda g: (shape := g.shape()) and (g.labels(shape), g.image(shape, kinds=SHOWN[:-1]))
+    ),
     "histogram.count_outside": Case(lambda g: (g.image(g.shape(), kinds=SHOWN[:-1]), g.float(-9, 90), g.float(0, 300))),
     "histogram.whole_histogram": Case(
         lambda g: ((g.rng.integers(0, 4000, g.int(0, 200)),), {"bins": g.int(1, 256), "reach": g.float(0, 5000)}),

@@ -177,7 +177,13 @@ def warp(image: np.ndarray, alignment: Alignment, order: int) -> np.ndarray:
         sample_nearest(frozen(raw), alignment.nodes, nearest)
         return nearest.view(array.dtype)
     linear = _linear(array.astype(np.float32, copy=False), alignment)
-    return linear.astype(array.dtype) if array.dtype.kind == "f" else np.rint(linear, out=linear).astype(array.dtype)
+    if array.dtype.kind == "f":
+        return linear.astype(array.dtype)
+    if array.dtype.itemsize >= 4:
+        # the largest integers have no neighbour among floats that is not above them
+        highest = np.iinfo(array.dtype).max
+        np.minimum(linear, np.nextafter(np.float32(highest), np.float32(0)), out=linear)
+    return np.rint(linear, out=linear).astype(array.dtype)
 
 
 def theta_to_matrix(theta: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
