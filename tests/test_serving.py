@@ -14,6 +14,7 @@ def test_the_settings_keep_files_sources_and_errors_to_themselves():
     assert page["allow_template_override"] == page["allow_theme_override"] == "NO"
     assert chosen["Voila"]["tornado_settings"]["websocket_max_message_size"] == 200 << 20
     assert chosen["Voila"]["ip"] == "127.0.0.1"
+    assert chosen["VoilaExecutor"]["iopub_timeout"] > 60  # a busy machine must not lose the page
     assert not page["preheat_kernel"] and "VoilaKernelManager" not in chosen
 
 

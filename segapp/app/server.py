@@ -84,6 +84,8 @@ def settings(port: int, host: str = ADDRESS, idle_minutes: float | None = None, 
             "extension_allowlist": EXTENSIONS,
             "preheat_kernel": preheat > 0,
         },
+        # on a busy machine the page would come without the app, after Voilà's own 4 s
+        "VoilaExecutor": {"iopub_timeout": 120},
         "MappingKernelManager": {
             "cull_interval": 60,
             "cull_idle_timeout": max(round(60 * (IDLE_MINUTES if idle_minutes is None else idle_minutes)), 0),
