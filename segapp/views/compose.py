@@ -12,7 +12,7 @@ import numpy as np
 from segapp.views import theme
 from segapp.views.scene import CurveLayer, ImageLayer, Scene
 
-BRIDGE = ("base", "layers", "marks", "tools", "stage")
+BRIDGE = ("base", "access", "layers", "marks", "tools", "stage")
 """Files of the page's side, in the order in which they build on each other."""
 
 

@@ -11,7 +11,7 @@ from segapp.core.align import _ecc
 from segapp.core.align import ncc as _ncc
 from segapp.core.align import transform as _transform
 from segapp.core.align.affine import GAIN, align_affine
-from segapp.core.align.by_hand import Moved, measure, shifted
+from segapp.core.align.by_hand import measure, shift_knob, shifted
 from segapp.core.align.ncc import Judge, ncc, overlap_ncc
 from segapp.core.align.progress import Progress
 from segapp.core.align.tps import align_tps, auto_mesh, folds, landmark_affine
@@ -35,13 +35,14 @@ __all__ = [
 ]
 
 
-class NoAlignment(Moved):
+class NoAlignment(Params):
     """Use the stain as it lies."""
 
     mode: Literal["off"] = knob("off", doc="off uses the stain as it lies.")
+    shift: tuple[float, float] = shift_knob()
 
 
-class AffineParams(Moved):
+class AffineParams(Params):
     """Shift, turn, scale and shear the stain so that it lies on the RNA."""
 
     mode: Literal["affine"] = knob("affine", doc="affine shifts, turns, scales and shears the stain.")
@@ -77,6 +78,7 @@ class AffineParams(Moved):
         doc="better leaves the stain as it lies where what was found matches less well by its NCC, also where "
         "landmarks ask for it; any takes it all the same.",
     )
+    shift: tuple[float, float] = shift_knob()
 
 
 class TpsParams(AffineParams):

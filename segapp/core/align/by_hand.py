@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +12,12 @@ from segapp.core.align.ncc import overlap_ncc
 from segapp.core.align.transform import Alignment, as_matrix, compose
 from segapp.core.checks import check_counts, check_image
 from segapp.core.convolve import gauss_blur
-from segapp.core.params import Params, knob
+from segapp.core.params import knob
 
 
-class Moved(Params):
-    """Move the stain by hand."""
-
-    shift: tuple[float, float] = knob(
+def shift_knob() -> Any:
+    """Declare the parameter that moves the stain by hand."""
+    return knob(
         (0.0, 0.0),
         unit="px",
         doc="How far (dx, dy) the stain is moved by hand, after everything else: right and down are positive.",

@@ -38,6 +38,7 @@ class Stage {
     this.toolbar();
     this.readout = element("span", "sg-readout", "", { "aria-live": "off" });
     foot.append(...this.tools.foot(), this.readout);
+    this.names = new Names(this.el.closest(".segapp") ?? this.el);
 
     await this.laidOut();
     openBokeh();
@@ -393,6 +394,7 @@ class Stage {
 
   stop() {
     this.layers.stop();
+    this.names?.stop();
     for (const call of this.off) call();
     for (const view of this.views?.roots ?? []) view.remove();
     this.doc?.clear();
