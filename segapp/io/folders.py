@@ -14,7 +14,10 @@ from pathlib import Path
 from segapp.core.types import InputError
 from segapp.io.state import state_folder
 
-GEMS = (".gem", ".gem.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+TEXTS = (".gem", ".gem.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".csv", ".csv.gz")
+GEMS = (*TEXTS, ".gef", ".h5", ".parquet")
+"""Ends of names of transcripts; what a file is follows from its content when it is read."""
+
 STAINS = (".tif", ".tiff", ".png")
 LISTED = 200
 KEPT_DAYS = 14

@@ -108,3 +108,10 @@ def test_a_file_that_is_broken_is_a_sentence(tmp_path):
     path.write_bytes(b"\x1f\x8b\x08\x00garbage")
     with pytest.raises(InputError, match="cannot be read"):
         estimate(path)
+
+
+def test_packed_files_are_estimated_from_their_size(tmp_path):
+    path = tmp_path / "a.gef"
+    path.write_bytes(b"\x89HDF" + bytes(5_000_000))
+    found = estimate(path)
+    assert found.records == 1_000_000 and "megapixels" not in found.text()
