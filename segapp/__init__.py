@@ -19,6 +19,7 @@ _PUBLIC = {
     "PRESETS": "segapp.pipeline.presets",
     "PIPELINE": "segapp.pipeline.stages",
     "read_gem": "segapp.io.gem",
+    "read_transcripts": "segapp.io.transcripts",
     "read_stain": "segapp.io.image",
     "read_labels": "segapp.io.masks",
     "write_labels": "segapp.io.masks",

@@ -45,13 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+_RECORDS = "UMI records: GEM, GEF, Visium HD (.h5 or its folder), or a table of molecules (Xenium, MERSCOPE, CosMx)"
+
+
+def _formats() -> str:
+    from segapp.io.export import EXPORTERS
+
+    return ", ".join(EXPORTERS)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="segapp", description="Cell segmentation of spatial transcriptomics.")
     parser.add_argument("--version", action="version", version=f"segapp {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="segment one section and write its cells")
-    run.add_argument("--gem", required=True, metavar="FILE", help="UMI records, plain or gzip")
+    run.add_argument("--gem", required=True, metavar="FILE", help=_RECORDS)
     run.add_argument("--stain", metavar="FILE", help="image of the same section (TIFF, OME-TIFF, PNG)")
     start = run.add_mutually_exclusive_group()
     start.add_argument(
@@ -64,8 +73,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--out", required=True, metavar="DIR", help="folder for cells.h5ad, labels.tif, nuclei.tif, recipe.json"
     )
+    run.add_argument("--export", default="", metavar="FORMATS", help=f"further formats, between commas: {_formats()}")
     run.add_argument("--json", action="store_true", help="print one JSON object")
     run.set_defaults(function=_run)
+
+    export = commands.add_parser("export", help="write the cells of an earlier run in other formats")
+    export.add_argument("folder", metavar="DIR", help="folder that segapp run has written")
+    export.add_argument("--to", required=True, metavar="FORMATS", help=f"between commas: {_formats()}")
+    export.add_argument("--gem", metavar="FILE", help="the UMI records, for formats that hold records")
+    export.add_argument("--out", metavar="DIR", help="folder for the files; by default that of the run")
+    export.set_defaults(function=_export)
 
     sample = commands.add_parser("sample", help="write a sample with its truth where known")
     sample.add_argument("name", metavar="NAME", help="tissue, stereoseq or mosta")
@@ -122,6 +139,7 @@ def _run(options: argparse.Namespace) -> int:
             recipe=options.recipe,
             set=options.set,
             out=options.out,
+            export=options.export,
             watch=progress.follow,
         )
     for line in result.session.get("edit_report"):
@@ -130,6 +148,18 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps(result.summary))
     else:
         print_summary(result)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from segapp.io.export import find_exporters
+    from segapp.io.results import read_result, write_exports
+    from segapp.io.transcripts import read_transcripts
+
+    exporters = find_exporters(options.to)
+    result = read_result(options.folder, None if options.gem is None else read_transcripts(options.gem))
+    for path in write_exports(result, exporters, options.out or options.folder):
+        print(path)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts, no_tick
 from segapp.io.atomic import atomic_dir, check_out_dir
+from segapp.io.export import EXPORTERS, Exporter, find_exporters
 from segapp.pipeline.presets import PRESETS
 from segapp.pipeline.recipe import Recipe, parse_assignments
 from segapp.pipeline.session import Session
@@ -78,6 +79,7 @@ def run(
     recipe: str | Path | Recipe | Mapping[str, Any] | None = None,
     set: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
     out: str | Path | None = None,
+    export: str | Iterable[str] = (),
     tick: Tick = no_tick,
     watch: Callable[[Session], None] | None = None,
 ) -> Result:
@@ -86,7 +88,7 @@ def run(
     Parameters
     ----------
     gem : path or Transcripts
-        UMI records.
+        UMI records, of any format that `segapp.io.transcripts.read_transcripts` knows.
     stain : path or StainFile, optional
         Image of the same section.
     preset : str, optional
@@ -97,6 +99,8 @@ def run(
         ``{"cell_score.k": 9}`` or ``["cell_score.k=9"]``, over the preset or recipe.
     out : path, optional
         Folder for ``cells.h5ad``, ``labels.tif``, ``nuclei.tif`` and ``recipe.json``; they appear all or not at all.
+    export : str or iterable of str
+        Formats that `out` gets besides, such as ``"geojson,csv"``; see `segapp.io.export.EXPORTERS`.
     tick : Tick
         Called often; raises `Cancelled` to stop.
     watch : function, optional
@@ -122,13 +126,16 @@ def run(
     True
     """
     began = time.perf_counter()
+    exporters = find_exporters(export)
+    if exporters and out is None:
+        raise InputError("formats to export were given, but no folder; give `out` too")
     if out is not None:
         check_out_dir(out)
     session = Session()
     _choose(session, preset, recipe, set)
     if watch is not None:
         watch(session)
-    transcripts = gem if isinstance(gem, Transcripts) else _read_gem(gem, tick)
+    transcripts = gem if isinstance(gem, Transcripts) else _read_transcripts(gem, tick)
     image = stain if isinstance(stain, StainFile) or stain is None else _read_stain(stain)
     chosen = session.preset
     source = {
@@ -142,7 +149,7 @@ def run(
         session.set_many(_patches(session, set))
     result = result_of(session, tick)
     result.summary["seconds_total"] = round(time.perf_counter() - began, 3)
-    return result if out is None else _write(result, Path(out))
+    return result if out is None else _write(result, Path(out), exporters)
 
 
 def result_of(session: Session, tick: Tick = no_tick) -> Result:
@@ -211,10 +218,10 @@ def _patches(session: Session, changes: Any) -> dict[str, dict[str, Any]]:
     return patches
 
 
-def _read_gem(path: str | Path, tick: Tick) -> Transcripts:
-    from segapp.io.gem import read_gem
+def _read_transcripts(path: str | Path, tick: Tick) -> Transcripts:
+    from segapp.io.transcripts import read_transcripts
 
-    return read_gem(path, tick)
+    return read_transcripts(path, tick)
 
 
 def _read_stain(path: str | Path) -> StainFile:
@@ -252,14 +259,18 @@ def peak_memory() -> int:
     return int(peak) if sys.platform == "darwin" else int(peak) * 1024
 
 
-def _write(result: Result, out: Path) -> Result:
+def _write(result: Result, out: Path, exporters: tuple[Exporter, ...]) -> Result:
     from segapp.io.masks import write_labels
+    from segapp.io.results import write_exports
     from segapp.io.table import write_h5ad
 
-    with atomic_dir(out, owned=OUTPUTS) as folder:
+    owned = {*OUTPUTS, *(f"cells{exporter.suffix}" for exporter in EXPORTERS.values())}
+    with atomic_dir(out, owned=owned) as folder:
         write_labels(folder / "labels.tif", result.labels)
         if result.nuclei is not None:
             write_labels(folder / "nuclei.tif", result.nuclei)
         (folder / "recipe.json").write_text(result.session.recipe().text(), encoding="utf-8")
         write_h5ad(result.table, folder / "cells.h5ad")
+        # a run has the table and the labels in any case
+        write_exports(result, [one for one in exporters if one.name not in ("h5ad", "tif")], folder)
     return dataclasses.replace(result, out=out)

@@ -79,6 +79,26 @@ def test_set_changes_the_result_and_the_recipe(tissue, tmp_path):
     assert (anndata.read_h5ad(tmp_path / "a" / "cells.h5ad").obs["area_px"] >= 50).all()
 
 
+def test_a_run_and_a_finished_run_are_exported_alike(tissue, finished, tmp_path, capsys):
+    gem, stain, out = tissue / "tissue.gem.gz", tissue / "stain.tif", tmp_path / "out"
+    recipe = finished / "recipe.json"
+    assert run("run", "--gem", gem, "--stain", stain, "--recipe", recipe, "--out", out, "--export", "geojson,gem") == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {"cells.h5ad", "labels.tif", "nuclei.tif", "recipe.json", "cells.geojson", "cells.gem.gz"}
+    capsys.readouterr()
+    later = tmp_path / "later"
+    assert run("export", finished, "--gem", gem, "--to", "geojson,gem,csv,tif", "--out", later) == 0
+    assert capsys.readouterr().out.split() == [
+        str(later / f"cells{end}") for end in (".geojson", ".gem.gz", ".csv", ".tif")
+    ]
+    for name in ("cells.geojson", "cells.gem.gz"):
+        assert (later / name).read_bytes() == (out / name).read_bytes()
+    assert run("export", finished, "--to", "gem", "--out", later) == 2
+    assert "needs the UMI records" in capsys.readouterr().err
+    assert run("export", tissue, "--to", "csv") == 2 and "holds no cells.h5ad" in capsys.readouterr().err
+    assert run("export", finished, "--to", "docx") == 2 and "no format docx" in capsys.readouterr().err
+
+
 def test_nuclei_alone_are_the_counted_labels(tissue, tmp_path):
     assert run("run", "--gem", tissue / "tissue.gem.gz", "--preset", "rna-nuclear", "--out", tmp_path / "a") == 0
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"cells.h5ad", "labels.tif", "recipe.json"}

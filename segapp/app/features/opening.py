@@ -165,15 +165,15 @@ class Opening(Feature):
 
     @guarded
     def open_files(self, gem: str | Path, stain: str | Path | None = None) -> None:
-        """Open a GEM, with the stain of the same section where there is one."""
-        from segapp.io.gem import read_gem
+        """Open transcripts of any format, with the stain of the same section where there is one."""
         from segapp.io.image import read_stain
+        from segapp.io.transcripts import read_transcripts
 
         for path in (gem, stain):
             self._check_reach(path)
 
         def read(tick: Any) -> tuple[Any, Any, str]:
-            return read_gem(gem, tick), None if stain is None else read_stain(stain), Path(gem).name
+            return read_transcripts(gem, tick), None if stain is None else read_stain(stain), Path(gem).name
 
         source = {"gem": str(Path(gem).resolve())} | ({} if stain is None else {"stain": str(Path(stain).resolve())})
         self.open(read, Path(gem).name, source)
