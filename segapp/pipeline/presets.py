@@ -37,12 +37,16 @@ MAX_CELL = 1200
 """Largest area that growth gives a cell, in px: 300 um² at 0.5 um/px. The functions' own default, 400 px, is smaller
 than many a cell; users of Stereo-seq set 400 to 1,200."""
 
+BELIEFS: dict[str, Any] = {"bp_evidence": 0.33, "bp_p": 0.7, "bp_q": 0.3}
+"""Circles of neighbours share counts: the evidence of a pixel counts a third, and neighbours pull more instead. Scores
+come closer to shares of occupied pixels, and masks have smoother borders."""
+
 TOTAL_RNA: dict[str, dict[str, Any]] = {
     "density": {"method": "levels"},
-    "cell_score": {"certain": "nuclei", "em_weighting": "log"},
+    "cell_score": {"certain": "nuclei", "em_weighting": "log", **BELIEFS},
 }
-"""How presets score total RNA: by levels of density, and with the many pixels of few counts weighted down. On five
-simulated tissues not used for tuning, the F1 of occupied pixels is 0.87, against 0.83 without either."""
+"""How presets score total RNA: by levels of density, and with the many pixels of few counts weighted down; see
+benchmarks/ACCURACY.md for what it gives."""
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -77,7 +81,7 @@ PRESETS: dict[str, Preset] = {
             "Nuclear RNA",
             "Nuclei from unspliced RNA or nuclear genes; no cells beyond them. Works on sparse RNA, without a stain.",
             False,
-            {"nuclei": {"source": "rna"}, "cells": {"method": "nuclei"}},
+            {"nuclei_score": BELIEFS, "nuclei": {"source": "rna"}, "cells": {"method": "nuclei"}},
         ),
         Preset(
             "rna-two-pass",
@@ -86,6 +90,7 @@ PRESETS: dict[str, Preset] = {
             False,
             {
                 **TOTAL_RNA,
+                "nuclei_score": BELIEFS,
                 "nuclei": {"source": "rna"},
                 "cells": {"method": "components", "region": "rna", "max_area": MAX_CELL},
             },

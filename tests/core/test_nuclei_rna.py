@@ -152,3 +152,11 @@ def test_all_rna_guides_where_nuclear_rna_is_sparse():
         label_nuclei_rna(genes, None, None, PEAKS(guide="total"))
     with pytest.raises(InputError, match="shape"):
         label_nuclei_rna(genes, None, None, PEAKS(), total=total[1:])
+
+
+def test_an_empty_mask_drops_nothing_where_counts_lie_in_clumps_and_all_where_they_are_noise():
+    _, counts = nuclei_and_counts(umis=12)
+    nothing = np.zeros(counts.shape, bool)
+    assert label_nuclei_rna(counts, None, nothing, PEAKS()).max() > 10
+    noise = np.random.default_rng(0).poisson(0.03, counts.shape).astype(np.uint32)
+    assert label_nuclei_rna(noise, None, nothing, PEAKS()).max() == 0

@@ -10,6 +10,7 @@ import numpy as np
 
 from segapp.core.checks import check_counts, check_image, check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur
+from segapp.core.density import bin_sums
 from segapp.core.label import discs
 from segapp.core.label.components import SplitParams, label_components, limit
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask
@@ -129,7 +130,7 @@ def label_nuclei_rna(
         Probability of a nucleus; checked for its shape, the mask is what is used of it.
     mask : (H, W) bool array or None
         Mask of nuclei. components and watershed label it; peaks drops nuclei without a pixel in it, and does
-        without one.
+        without one, or with an empty one where counts lie in clumps.
     params : Params
         One of `NUCLEI_RNA`.
     tick : Tick
@@ -224,6 +225,9 @@ def _label_peaks(
 ) -> np.ndarray:
     if not counts.any():
         return np.zeros(counts.shape, np.int32)
+    if mask is not None and not mask.any() and _clumped(counts, params.sigma):
+        # a mixture of counts a pixel can fail to see nuclei of a few UMIs each; as a whole they are no noise
+        mask = None
     apart = (
         float(params.min_distance)
         if params.min_distance != "auto"
@@ -240,6 +244,12 @@ def _label_peaks(
         keep &= np.bincount(labels[mask], minlength=len(keep)) > 0
     keep[0] = False
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
+
+
+def _clumped(counts: np.ndarray, sigma: float) -> bool:
+    """Return whether sums over squares of the size of a nucleus vary more than twice as much as flat noise does."""
+    sums = bin_sums(counts, max(1, round(2.5 * sigma)))
+    return bool(sums.var() > 2 * sums.mean())
 
 
 def _guide(nuclear: np.ndarray, total: np.ndarray | None, params: PeakNuclei) -> np.ndarray | None:
