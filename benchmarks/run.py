@@ -1,9 +1,10 @@
 """Run every stage beside the public implementation on the same input, and write RESULTS.md and results.png.
 
-    python benchmarks/run.py --reference .venv-reference/bin/python [--sizes 512 1024] [--repeats 5] [--only STAGE ...]
+    python benchmarks/run.py --reference .venv-reference/bin/python [--sizes 512 1024 2048] [--only STAGE ...]
 
 Both sides are processes of their own and never work at the same time; they take turns stage by stage, so that a ratio
-compares minutes of the same machine.
+compares minutes of the same machine. What was measured at a size is kept in results/stages_SIZE.json, and RESULTS.md
+is written from all of these files: sizes and stages can be measured one after the other.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,39 @@ class Measured:
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
 
+    def keep(self, folder: Path) -> None:
+        """Write one file a size; stages that were measured before and not now stay in it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"versions": self.versions, "machine": self.machine}
+        for size in sorted({row.size for row in self.rows}):
+            path = folder / f"stages_{size}.json"
+            stages = {row.stage: {"about": about} | asdict(row) for row in self.rows if row.size == size}
+            if path.exists():
+                stages = json.loads(path.read_text()) | stages
+            ordered = {stage: stages[stage] for stage in AGREEMENT if stage in stages}
+            path.write_text(json.dumps(ordered, indent=1) + "\n")
+
+    @classmethod
+    def kept(cls, folder: Path) -> "Measured":
+        """Read all files; where machine or versions differ between them, every one is named."""
+        measured, abouts = cls(), []
+        for path in sorted(folder.glob("stages_*.json")):
+            for row in json.loads(path.read_text()).values():
+                abouts.append(row.pop("about"))
+                measured.rows.append(Row(**row))
+        measured.machine = _together(about["machine"] for about in abouts)
+        for side in ("ours", "reference"):
+            measured.versions[side] = _together(about["versions"][side] for about in abouts)
+        return measured
+
+
+def _together(many: Iterable[dict[str, str]]) -> dict[str, str]:
+    found: dict[str, dict[str, None]] = {}
+    for one in many:
+        for key, value in one.items():
+            found.setdefault(key, {})[value] = None
+    return {key: " or ".join(values) for key, values in found.items()}
+
 
 def main() -> int:
     options = _options()
@@ -110,12 +145,13 @@ def main() -> int:
                     row = _measure(stage, size, folder, ours, reference, options)
                     measured.rows.append(row)
                     print(report.line(row), flush=True)
+                measured.keep(options.out / "results")
         finally:
             ours.stop()
             reference.stop()
         if any("error" in row.ours for row in measured.rows):
             print(log.read_text(), file=sys.stderr)
-    report.write(measured, options.out)
+    report.write(Measured.kept(options.out / "results"), options.out)
     print(f"written: {options.out / 'RESULTS.md'}, {options.out / 'results.png'}")
     return int(any("error" in row.ours for row in measured.rows))
 
@@ -144,10 +180,12 @@ def _machine() -> dict[str, str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", required=True, metavar="PYTHON", help="interpreter that has the reference")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024], metavar="PX", help="side of the tissue")
-    parser.add_argument("--repeats", type=int, default=5, help="warm calls a stage; the median counts")
-    parser.add_argument("--budget", type=float, default=10.0, metavar="SECONDS", help="time for the repeats of a stage")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="threads of either side")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[512, 1024, 2048], metavar="PX", help="side of the tissue"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="warm calls of a stage; the median counts")
+    parser.add_argument("--budget", type=float, default=4.0, metavar="SECONDS", help="time for the repeats")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of either side")
     parser.add_argument("--only", nargs="+", choices=sorted(AGREEMENT), metavar="STAGE", help="measure these stages")
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="where RESULTS.md and results.png go")
     return parser.parse_args()

@@ -1,8 +1,6 @@
 """segapp's own functions on the inputs of the benchmark, with its own defaults."""
 
-import platform
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -18,15 +16,18 @@ from segapp.core.label import expand as growth
 from segapp.core.label import markers as seeds
 from segapp.core.label import watershed as basins
 from segapp.core.score import propagation as beliefs
-from segapp.core.score.mixture import fit_mixture
+from segapp.core.score.mixture import fit_mixture, histogram_weights, run_em
+from segapp.core.score.start import start_of
 from segapp.core.score.vi import fit_vi
+
+ROUNDS = 50
+"""EM rounds that both sides do from the same start."""
 
 Call = Callable[[], dict[str, Any]]
 
 
-def versions() -> dict[str, Any]:
-    names = ("segapp", "numpy", "scipy", "torch", "opencv-python-headless", "scikit-image", "numba")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+PACKAGES = ("segapp", "numpy", "scipy", "torch", "opencv-python-headless", "scikit-image", "numba")
+"""Their versions are reported."""
 
 
 def prepare(inputs: Any, size: int) -> None:
@@ -40,6 +41,11 @@ def prepare(inputs: Any, size: int) -> None:
     fitted = _fit(sums, "EM")
     pmf = [nbinom.pmf(np.arange(int(sums.max()) + 1), fitted["r"][state], fitted["theta"][state]) for state in (0, 1)]
     # what a network finds: most true nuclei, and a few where there are none
+    drawn = np.random.default_rng(0).choice(sums.ravel(), (50, 100), replace=False)
+    cut = max(1, int(np.median(drawn)))
+    sides = [drawn[drawn <= cut], drawn[drawn > cut]]
+    start = [[side.size / drawn.size for side in sides], [side.mean() for side in sides]]
+    start.append([max(float(side.var()), 1.1 * float(side.mean())) for side in sides])
     network = np.where(straight.nuclei % 5 == 0, 0, straight.nuclei).astype(np.int32)
     network[np.roll(labels, (40, 40), (0, 1)) == 7] = network.max() + 1
     info = score.fit_score(total, straight.density, score.CELL_SCORE.option("EM+BP")())
@@ -49,7 +55,8 @@ def prepare(inputs: Any, size: int) -> None:
         total=total,
         unspliced=unspliced,
         sums=sums,
-        drawn=np.random.default_rng(0).choice(sums.ravel(), (50, 100), replace=False),
+        drawn=drawn,
+        start=np.array(start),
         stain=straight.stain,
         shifted=shifted.stain,
         stain_shift=np.array(shifted.stain_shift),
@@ -121,6 +128,19 @@ def blur(inputs: Any) -> Call:
 def mixture_drawn(inputs: Any) -> Call:
     sums = inputs["sums"]
     return lambda: _fit(sums, "EM", em_weighting="log")
+
+
+def mixture_rounds(inputs: Any) -> Call:
+    sums = inputs["drawn"]
+    values, weights = histogram_weights(np.bincount(sums.ravel()), "none")
+    start = start_of(((0, *inputs["start"].ravel()),), 0)
+    assert start is not None
+
+    def call() -> dict[str, Any]:
+        fitted, _ = run_em(values, weights, start, max_iter=ROUNDS, precision=0.0)
+        return {"w": fitted.w, "r": fitted.r, "theta": fitted.theta}
+
+    return call
 
 
 def mixture_all(inputs: Any) -> Call:
@@ -233,33 +253,3 @@ def density_fine(inputs: Any) -> Call:
 def affine(inputs: Any) -> Call:
     image, rna, params = inputs["shifted"], inputs["unspliced"], align.ALIGN.option("affine")()
     return lambda: {"matrix": align.align_stain(image, rna, params)[1].matrix}
-
-
-STAGES: dict[str, Callable[[Any], Call]] = {
-    function.__name__: function
-    for function in (
-        circle,
-        circle_by_bin,
-        blur,
-        mixture_drawn,
-        mixture_all,
-        posterior,
-        moran,
-        propagation,
-        em_bp,
-        em_bp_by_bin,
-        variational,
-        nuclei_mask,
-        cytoplasm,
-        peaks,
-        watershed,
-        components,
-        components_seeded,
-        expand,
-        augment,
-        compare,
-        density_coarse,
-        density_fine,
-        affine,
-    )
-}

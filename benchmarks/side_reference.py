@@ -3,12 +3,10 @@
 import importlib.util
 import logging
 import os
-import platform
 import sys
 import types
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -31,12 +29,14 @@ from spateo.segmentation import align, benchmark, bp, density, em, icell, label,
 
 config.n_threads = 1  # its worker processes cannot be started otherwise
 
+ROUNDS = 50
+"""As on the other side."""
+
 Call = Callable[[], dict[str, Any]]
 
 
-def versions() -> dict[str, Any]:
-    names = ("spateo-release", "numpy", "scipy", "torch", "opencv-python-headless", "scikit-image", "numba")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+PACKAGES = ("spateo-release", "numpy", "scipy", "torch", "opencv-python-headless", "scikit-image", "numba")
+"""Their versions are reported."""
 
 
 def _counts(inputs: Any, name: str) -> np.ndarray:
@@ -72,6 +72,16 @@ def _mixture(sums: np.ndarray, share: float) -> dict[str, Any]:
 def mixture_drawn(inputs: Any) -> Call:
     sums = _counts(inputs, "sums")
     return lambda: _mixture(sums, 0.001)
+
+
+def mixture_rounds(inputs: Any) -> Call:
+    sums, (w, mu, var) = _counts(inputs, "drawn").ravel(), inputs["start"]
+
+    def call() -> dict[str, Any]:
+        shares, r, p = em.nbn_em(sums, w=w, mu=mu, var=var, max_iter=ROUNDS, precision=0.0)
+        return {"w": shares, "r": r, "theta": p}
+
+    return call
 
 
 def mixture_all(inputs: Any) -> Call:
@@ -207,33 +217,3 @@ def affine(inputs: Any) -> Call:
         return {"matrix": matrix[:2]}
 
     return call
-
-
-STAGES: dict[str, Callable[[Any], Call]] = {
-    function.__name__: function
-    for function in (
-        circle,
-        circle_by_bin,
-        blur,
-        mixture_drawn,
-        mixture_all,
-        posterior,
-        moran,
-        propagation,
-        em_bp,
-        em_bp_by_bin,
-        variational,
-        nuclei_mask,
-        cytoplasm,
-        peaks,
-        watershed,
-        components,
-        components_seeded,
-        expand,
-        augment,
-        compare,
-        density_coarse,
-        density_fine,
-        affine,
-    )
-}
