@@ -17,6 +17,7 @@ import numpy as np
 from segapp.core.density import DENSITY, segment_density
 from segapp.core.score import CELL_SCORE, NUCLEI_SCORE, apply_score, fit_score
 from segapp.core.synthetic import tissue
+from segapp.pipeline.presets import BELIEFS
 
 N_STEPS = 10
 
@@ -58,6 +59,8 @@ def measure(size: int, seeds: list[int]) -> dict[str, np.ndarray]:
             "cells, EM+BP, levels": (score(total, bins, bp), cells),
             "cells, EM+BP, levels, log weighting": (score(total, bins, bp.with_(em_weighting="log")), cells),
             "cells, EM, levels": (score(total, bins, em), cells),
+            "cells, EM+BP, presets": (score(total, bins, bp.with_(em_weighting="log", **BELIEFS)), cells),
+            "nuclei, EM+BP, presets": (score(unspliced, None, NUCLEI_SCORE.option("EM+BP")(**BELIEFS)), nuclei),
             "nuclei, EM+BP": (score(unspliced, None, NUCLEI_SCORE.option("EM+BP")()), nuclei),
             "nuclei, EM": (score(unspliced, None, NUCLEI_SCORE.option("EM")()), nuclei),
         }

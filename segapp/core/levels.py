@@ -105,7 +105,8 @@ def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smo
     ----------
     Besag, "On the statistical analysis of dirty pictures", Journal of the Royal Statistical Society B 48:259-302,
     1986. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9, 1979. Zhang, "The mean
-    field theory in EM procedures for Markov random fields", IEEE Trans. Signal Processing 40:2570-2583, 1992.
+    field theory in EM procedures for Markov random fields", technical report TR-91-001, International Computer Science
+    Institute, 1991.
 
     Examples
     --------
