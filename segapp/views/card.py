@@ -9,6 +9,7 @@ import ipywidgets as w
 
 from segapp.core.card import CellCard
 from segapp.core.types import Grid
+from segapp.views.theme import fact
 
 EMPTY = "Click a cell in any view to see what it is made of."
 SOURCES = {
@@ -41,12 +42,12 @@ def card_html(card: CellCard, grid: Grid, *, source: str, state: str) -> str:
     notes = [state] if state else []
     if card.touches_border:
         notes.append("It touches the edge of the frame and may be cut off.")
-    rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    rows = "".join(f"<div>{fact(name, value)}</div>" for name, value in facts)
     note = "".join(f'<p class="sg-card-note">{html.escape(text)}</p>' for text in notes)
     most = card.top_genes[0][1] if card.top_genes else 1
     genes = "".join(_gene(gene, n, n / most) for gene, n in card.top_genes)
     genes = f'<div class="sg-genes" aria-label="Genes with the most UMIs">{genes}</div>' if genes else "<p>No UMIs.</p>"
-    return f'<div class="sg-cell-name">Cell {card.label}</div>{note}<dl class="sg-facts">{rows}</dl>{genes}'
+    return f'<div class="sg-cell-name">Cell {card.label}</div>{note}<div class="sg-facts">{rows}</div>{genes}'
 
 
 def _gene(name: str, umis: int, share: float) -> str:

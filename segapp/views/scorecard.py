@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import ipywidgets as w
 
 from segapp.core.scorecard import Scorecard
+from segapp.views.theme import fact
 
 EMPTY = "Numbers of the cells appear here as soon as there are some."
 DOC = (
@@ -70,8 +71,8 @@ def tiles(card: Scorecard, um_per_px: float) -> str:
             text = row.show(value, um_per_px)
             if row.title == "Against random" and card.random_assigned is not None:
                 text += f" <small>random {card.random_assigned:.1%}</small>"
-            made.append(f'<div class="sg-tile" title="{doc}"><dt>{row.title}</dt><dd>{text}</dd></div>')
-    return f'<dl class="sg-tiles">{"".join(made)}</dl>'
+            made.append(f'<div class="sg-tile" title="{doc}">{fact(row.title, text)}</div>')
+    return f'<div class="sg-tiles">{"".join(made)}</div>'
 
 
 def columns(before: Scorecard, after: Scorecard, um_per_px: float) -> str:

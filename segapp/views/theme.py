@@ -123,3 +123,14 @@ def title(name: str) -> str:
     ('max area', 'k', 'bp p')
     """
     return name.replace("_", " ")
+
+
+def fact(name: str, value: str) -> str:
+    """Return a name and, below it, a value, HTML both; a list of terms would float in a notebook.
+
+    Examples
+    --------
+    >>> fact("Cells", "12")
+    '<span class="sg-term">Cells</span><span class="sg-value">12</span>'
+    """
+    return f'<span class="sg-term">{name}</span><span class="sg-value">{value}</span>'
