@@ -9,8 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from pictures import CELLS_COLOUR, NUCLEI_COLOUR, TRUTH_COLOUR, bar, outline, panels, show
 
-from segapp import Session, load_sample
-from segapp.core.label.augment import SOURCES
+from segapp import load_sample
+from segapp.core.engines.options import StardistParams
+from segapp.core.engines.stardist.predict import Candidates, apply, fit
+from segapp.core.label.augment import SOURCES, augment, provenance_of, union
+from segapp.core.label.watershed import NucleiWatershedParams, label_nuclei
+from segapp.core.stain import NucleiMaskParams, mask_nuclei
+from segapp.io.models import open_model
 
 VIEW = np.s_[420:620, 380:580]
 """100 x 100 µm of the real ssDNA image, dense and sparse tissue side by side."""
@@ -24,15 +29,19 @@ def picture(function: Callable[[], plt.Figure]) -> Callable[[], plt.Figure]:
     return function
 
 
+PARAMS = StardistParams(equalize=0)
+
+
 @functools.cache
-def mosta() -> Session:
-    """Return a session with the real ssDNA image, on which a network is asked."""
-    sample = load_sample("mosta")
-    made = Session()
-    made.load(sample.transcripts, sample.stain)
-    made.use_preset("stain")
-    made.set("align", mode="off")
-    return made
+def image() -> np.ndarray:
+    """Return the real ssDNA image."""
+    return np.asarray(load_sample("mosta").stain.image)
+
+
+@functools.cache
+def answer() -> Candidates:
+    """Return what the bundled network answers."""
+    return fit(image(), PARAMS, open_model(PARAMS))
 
 
 def size(labels: np.ndarray) -> str:
@@ -45,13 +54,17 @@ def size(labels: np.ndarray) -> str:
 @picture
 def network() -> plt.Figure:
     """Draw outlines by watershed, by network, and both ways to join them, on real ssDNA."""
-    s = mosta()
-    image = s.get("stain")
+    by_watershed = label_nuclei(image(), mask_nuclei(image(), NucleiMaskParams()), NucleiWatershedParams())
+    by_network = apply(answer(), PARAMS).labels
+    shots = {
+        "watershed": (by_watershed, provenance_of(by_watershed, "watershed")),
+        "network": (by_network, provenance_of(by_network, "network")),
+        "augment": augment(by_watershed, by_network),
+        "union": union(by_watershed, by_network),
+    }
     figure, axes = panels(4)
-    for axis, source in zip(axes, ("watershed", "network", "augment", "union"), strict=True):
-        s.set("nuclei", source=source)
-        labels, origin = s.get("selected_nuclei"), s.get("nuclei_provenance")
-        show(axis, image[VIEW], f"{source}: {size(labels)}")
+    for axis, (title, (labels, origin)) in zip(axes, shots.items(), strict=True):
+        show(axis, image()[VIEW], f"{title}\n{size(labels)}")
         for name, colour in (("watershed", NUCLEI_COLOUR), ("network", TRUTH_COLOUR)):
             mine = np.where(origin[labels] == SOURCES.index(name), labels, 0)
             outline(axis, mine[VIEW], colour)
@@ -62,15 +75,11 @@ def network() -> plt.Figure:
 @picture
 def network_thresholds() -> plt.Figure:
     """Draw what the network answers, and what thresholds make of it."""
-    s = mosta()
-    image = s.get("stain")
     figure, axes = panels(4)
-    show(axes[0], s.get("network_scores")[VIEW], "probability of an object", "viridis")
-    for axis, value in zip(axes[1:], (0.2, "auto", 0.8), strict=True):
-        s.set("nuclei_network", prob_thresh=value)
-        labels = s.get("network_nuclei")
-        show(axis, image[VIEW], f"prob_thresh {value}: {size(labels)}")
+    show(axes[0], apply(answer(), PARAMS).scores[VIEW], "probability of an object\n", "viridis")
+    for axis, value in zip(axes[1:], (0.2, answer().prob_thresh, 0.8), strict=True):
+        labels = apply(answer(), PARAMS.with_(prob_thresh=value)).labels
+        show(axis, image()[VIEW], f"prob_thresh {value:g}\n{size(labels)}")
         outline(axis, labels[VIEW], CELLS_COLOUR)
-    s.set("nuclei_network", prob_thresh="auto")
     bar(axes[0])
     return figure
