@@ -2,7 +2,7 @@
 # It prints the address with a token. Sections are opened from /data, results are written there.
 FROM python:3.11-slim
 
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 NUMBA_CACHE_DIR=/var/cache/segapp HOME=/home/segapp
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 NUMBA_CACHE_DIR=/var/cache/segapp
 RUN useradd --create-home --uid 1000 segapp \
     && mkdir -p /var/cache/segapp /data \
     && chown segapp /var/cache/segapp /data
