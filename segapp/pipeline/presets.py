@@ -48,29 +48,38 @@ TOTAL_RNA: dict[str, dict[str, Any]] = {
 """How presets score total RNA: by levels of density, and with the many pixels of few counts weighted down; see
 benchmarks/ACCURACY.md for what it gives."""
 
+STAIN_NUCLEI: dict[str, dict[str, Any]] = {
+    # local equalisation in so many tiles makes specks of noise on all but the largest images
+    "nuclei_network": {"equalize": 0},
+    "nuclei": {"source": "augment"},
+}
+"""How presets find nuclei in a stain: by the bundled network where the watershed confirms them, and what it missed by
+watershed; see benchmarks/NETWORK.md for what it gives."""
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         Preset(
             "stain+rna",
             "Stain and RNA",
-            "Nuclei from the stain; cells from total RNA within density bins, each grown from its nucleus.",
+            "Nuclei from the stain, by network and watershed; cells from total RNA within density bins, each grown "
+            "from its nucleus.",
             True,
             {
                 "align": {"mode": "affine"},
                 **TOTAL_RNA,
-                "nuclei": {"source": "watershed"},
+                **STAIN_NUCLEI,
                 "cells": {"method": "components", "region": "rna", "max_area": MAX_CELL},
             },
         ),
         Preset(
             "stain",
             "Stain only",
-            "Nuclei from the stain; cells by expanding them within the stain's cytoplasm.",
+            "Nuclei from the stain, by network and watershed; cells by expanding them within the stain's cytoplasm.",
             True,
             {
                 "align": {"mode": "affine"},
-                "nuclei": {"source": "watershed"},
+                **STAIN_NUCLEI,
                 # five classes put the lowest cut below faint cytoplasm; how far a cell grows is bounded all the same
                 "cytoplasm": {"otsu_classes": 5},
                 "cells": {"method": "expand", "region": "stain", "max_area": MAX_CELL},
