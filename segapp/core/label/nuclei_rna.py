@@ -11,7 +11,7 @@ import numpy as np
 from segapp.core.checks import check_counts, check_image, check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur
 from segapp.core.density import bin_sums
-from segapp.core.label import discs
+from segapp.core.label import _discs
 from segapp.core.label.components import SplitParams, label_components, limit
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask
 from segapp.core.label.watershed import watershed
@@ -211,7 +211,7 @@ def label_nuclei_rna(
 
 def warm() -> None:
     """Compile the kernels on tiny inputs."""
-    discs.warm()
+    _discs.warm()
 
 
 SPARSE = 0.1
@@ -233,10 +233,10 @@ def _label_peaks(
         if params.min_distance != "auto"
         else (round((APART if other is None else APART_SPARSE) * params.sigma))
     )
-    y, x, weight = discs.fit_discs(counts, other, sigma=params.sigma, min_distance=apart, tick=tick)
+    y, x, weight = _discs.fit_discs(counts, other, sigma=params.sigma, min_distance=apart, tick=tick)
     found = weight > params.min_counts
     y, x = y[found], x[found]
-    labels = discs.draw_discs(y, x, params.sigma * math.sqrt(-2 * math.log(params.cut)), counts.shape)
+    labels = _discs.draw_discs(y, x, params.sigma * math.sqrt(-2 * math.log(params.cut)), counts.shape)
 
     area = np.bincount(labels.ravel(), minlength=len(y) + 1)
     keep = area >= max(params.min_area, 1)
