@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.machinery
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -164,15 +166,19 @@ def _stay(dist: np.ndarray, points: np.ndarray, threshold: float) -> np.ndarray:
     """Which of the polygons, sorted by falling probability, stay."""
     if not len(points):
         return np.zeros(0, bool)
-    stay: np.ndarray = _compiled().c_non_max_suppression_inds(
+    compiled, use_threads = _compiled()
+    # its threads wait for each other at every polygon: on a busy machine that takes ten times as long as one alone
+    if use_threads is not None:
+        use_threads(1)
+    stay: np.ndarray = compiled.c_non_max_suppression_inds(
         np.ascontiguousarray(dist, np.float32), np.ascontiguousarray(points, np.float32), 1, 1, 0, np.float32(threshold)
     )
     return stay
 
 
 @functools.cache
-def _compiled() -> ModuleType:
-    """The compiled functions of stardist, without the Python package around them.
+def _compiled() -> tuple[ModuleType, Callable[[int], None] | None]:
+    """The compiled functions of stardist, without the Python package around them, and what sets their threads.
 
     That package takes a second to import, and sets how warnings look in the whole process.
     """
@@ -184,7 +190,7 @@ def _compiled() -> ModuleType:
             if spec is not None and spec.loader is not None:
                 module = importlib.util.module_from_spec(spec)
                 spec.loader.exec_module(module)
-                return module
+                return module, getattr(ctypes.CDLL(str(file)), "omp_set_num_threads", None)
     raise Unavailable(
         "the compiled functions of the package stardist are not here: run `pip install stardist` for this Python."
     )
