@@ -205,7 +205,7 @@ class App:
         look = self._looks.get(self.session.pipeline.giver[self.layers.score].name)
         if look is not None:
             title, note, _ = words["score"]
-            words["score"] = f"{title} · {look}", note, True
+            words["score"] = f"{title} · {look}", note, self.session.runner.busy
         self.canvas.caption(words)
 
     @guarded

@@ -32,7 +32,7 @@ class Events(SignalGroup):
     started = Signal(str)
     progress = Signal(str, int, int)
     finished = Signal(str, float)
-    previewed = Signal(str, object, bool)
+    previewed = Signal(str, object, bool, str)
     failed = Signal(str, str)
     idle = Signal()
 

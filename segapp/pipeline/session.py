@@ -274,7 +274,7 @@ class Session:
     def _look(self, snapshot: Snapshot, stage: str, window: Box | None, tick: Tick) -> None:
         found = preview(snapshot, self.store, stage, window, tick)
         if found is not None:
-            self._emit("previewed", stage, *found)
+            self._emit("previewed", stage, *found, snapshot.key(self.pipeline[stage]))
 
     def cancel(self) -> None:
         """Stop the running request at its next tick."""

@@ -18,8 +18,8 @@ SLOW_S = 0.3
 processor: another program that takes it must not make a preview slow."""
 
 ORDER = (
-    "stain", "stain_raw", "total", "nuclear", "nuclei_scores", "bins", "selected_nuclei", "nuclei_provenance", "cell_scores",
-    "cells", "nuclei", "ghosts",
+    "stain", "stain_raw", "total", "nuclear", "nuclei_scores", "bins", "selected_nuclei", "nuclei_provenance",
+    "cell_scores", "cells", "nuclei", "ghosts",
 )  # fmt: skip
 """Artefacts in the order that they are asked for: what is seen first comes first."""
 
@@ -164,7 +164,11 @@ class Live:
         self._waits = False
         self.session.cancel()
 
-    def _previewed(self, stage: str, artefacts: Mapping[str, Any], estimated: bool) -> None:
+    def _previewed(self, stage: str, artefacts: Mapping[str, Any], estimated: bool, key: str) -> None:
+        declared = self.session.pipeline[stage]
+        asked = [snapshot.key(declared) for snapshot in (self._snapshot, self.session.snapshot()) if snapshot]
+        if key not in asked or self.session.store.get(asked[-1]) is not None:
+            return  # it comes too late: other parameters were asked for, or their result is shown already
         self._on_look(stage, artefacts, estimated)
         self._seen()
         self._proceed()

@@ -73,3 +73,14 @@ def test_the_time_left_is_told_where_it_is_long(app, session):
     work.progress("cell_score", 99, 100)
     work.refresh()
     assert "left" not in app.status.working.value
+
+
+def test_a_look_that_comes_too_late_is_not_shown(app, session):
+    """The worker may be in the middle of a look when another value, whose result is kept, is asked for."""
+    final = app.layers.artefacts["cell_scores"]
+    stage = session.pipeline["cell_score"]
+    kept = session.snapshot().key(stage)
+    for key in ("another", kept):
+        session.events.previewed.emit("cell_score", {"cell_scores": final * 0}, False, key)
+        assert app.layers.artefacts["cell_scores"] is final
+        assert "preview" not in app.canvas.captions["score"]["title"]
