@@ -26,7 +26,7 @@ def session(sample):
 def looked(session):
     """Events of looks and results, in order."""
     told = []
-    session.events.previewed.connect(lambda stage, artefacts, estimated: told.append(("look", stage, artefacts)))
+    session.events.previewed.connect(lambda stage, artefacts, estimated, key: told.append(("look", stage, artefacts)))
     session.events.finished.connect(lambda stage, seconds: told.append(("done", stage, None)))
     return told
 
@@ -65,14 +65,14 @@ def test_what_is_known_or_quick_or_impossible_is_not_looked_at(session):
     assert look() is None
 
 
-def test_a_window_at_full_resolution_is_a_crop_of_the_whole(session):
+def test_a_window_at_full_resolution_is_nearly_a_crop_of_the_whole(session):
     held = session.get_many(("total", "bins"))
     params = session.params["cell_score"]
     info = fit_score(held["total"], held["bins"], params)
     whole = apply_score(held["total"], held["bins"], None, params, info)
     part = preview_score(held["total"], held["bins"], None, params, info, (200, 200, 300, 300))
     same = (part[200:300, 200:300] > 0.5) == (whole[200:300, 200:300] > 0.5)
-    assert same.mean() > 0.99
+    assert same.mean() > 0.95  # fewer rounds of messages than the whole takes
 
 
 def test_a_sample_of_a_large_frame_fits_nearly_what_the_whole_does(monkeypatch, session):
