@@ -73,15 +73,16 @@ def score(cases: list[Case], **thresholds: Any) -> list[np.ndarray]:
 
 
 def tune(cases: list[Case]) -> dict[str, float]:
-    """Choose the thresholds with the best sum of AP at 0.5 and mean AP."""
-    best, chosen = -1.0, {}
-    for prob in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65):
-        for nms in (0.3, 0.4, 0.5) if prob == 0.5 else (0.4,):
-            ap = pooled(score(cases, prob_thresh=prob, nms_thresh=nms))
-            print(f"prob_thresh {prob:.2f} nms_thresh {nms:.2f}: AP@0.5 {ap[0]:.4f}, mean {ap.mean():.4f}", flush=True)
-            if ap[0] + ap.mean() > best:
-                best, chosen = float(ap[0] + ap.mean()), {"prob_thresh": prob, "nms_thresh": nms}
-    return chosen
+    """Choose the thresholds with the best sum of AP at 0.5 and mean AP: first the one of overlap, then the other."""
+
+    def worth(prob: float, nms: float) -> float:
+        ap = pooled(score(cases, prob_thresh=prob, nms_thresh=nms))
+        print(f"prob_thresh {prob:.2f} nms_thresh {nms:.2f}: AP@0.5 {ap[0]:.4f}, mean {ap.mean():.4f}", flush=True)
+        return float(ap[0] + ap.mean())
+
+    nms = max((0.2, 0.3, 0.4), key=lambda nms: worth(0.55, nms))
+    prob = max((0.4, 0.45, 0.5, 0.55, 0.6, 0.65), key=lambda prob: worth(prob, nms))
+    return {"prob_thresh": prob, "nms_thresh": nms}
 
 
 def table(cases: list[Case], found: list[np.ndarray]) -> str:
@@ -122,9 +123,10 @@ def main() -> None:
     cases = predict(given.data, given.side, model, scale, given.equalize)
     seconds, pixels = time.perf_counter() - started, sum(case.truth.size for case in cases)
     if given.tune:
-        config = json.loads((given.model / "config.json").read_text()) | tune(cases)
+        chosen = tune(cases)
+        config = json.loads((given.model / "config.json").read_text()) | chosen
         (given.model / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    found = score(cases, **({k: config[k] for k in ("prob_thresh", "nms_thresh")} if given.tune else {}))
+    found = score(cases, **(chosen if given.tune else {}))
     print(table(cases, found))
     print(f"{seconds / pixels * 1e6:.2f} s per Mpx of the images")
     if given.each:

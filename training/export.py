@@ -59,6 +59,7 @@ def export(checkpoint: Path, to: Path, thresholds: dict[str, float] | None = Non
         if not name.endswith("num_batches_tracked")
     }
     save_file(weights, to / "weights.safetensors")
+    (to / "weights.safetensors").chmod(0o644)
     (to / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     return config
 
