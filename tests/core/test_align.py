@@ -202,10 +202,15 @@ def test_landmarks_are_obeyed_and_help(sample):
         align_stain(image, nuclear, TpsParams(landmarks=((1, 1, 5, 5), (2, 2, 5, 5))))
 
 
-@pytest.mark.parametrize("shape", [(512, 512), (4000, 3000), (50, 9000), (8, 8), (1, 1)])
+@pytest.mark.parametrize("shape", [(512, 512), (4000, 3000), (50, 9000), (8, 8), (2, 2)])
 def test_automatic_mesh_fits_every_frame(shape):
     mesh = auto_mesh(shape)
     assert 4 <= len(mesh_points(shape, mesh)) <= 600 and 1 <= mesh <= min(shape)
+
+
+def test_a_frame_of_one_row_is_too_thin_to_bend():
+    with pytest.raises(InputError, match="affine"):
+        mesh_points((1, 40), 1)
 
 
 def test_mesh_that_does_not_fit_is_refused(sample):

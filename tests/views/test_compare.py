@@ -93,7 +93,7 @@ def test_a_click_describes_the_cell(app, card, session):
     assert card.card == expected
     text = card.panel.body.value
     assert f"Cell {label}" in text and f"{expected.umis:,}" in text and expected.top_genes[0][0] in text
-    assert "nucleus from the stain (watershed)" in text and "edited" not in text
+    assert "nucleus from the stain" in text and "edited" not in text
     assert app.layers._selected == (label,)
     row = session.get("table").obs.loc[str(label)]
     assert (expected.umis, expected.n_genes) == (row["n_counts"], row["n_genes"])
