@@ -48,13 +48,23 @@ def test_a_stage_may_be_followed_however_slow(app, session):
     assert session.peek("cells") is not None
 
 
-@pytest.mark.parametrize(("spent", "paused"), [(0.05, False), (0.5, True)])
-def test_what_a_change_took_decides(app, session, monkeypatch, spent, paused):
+def test_what_changes_took_decides(app, session, monkeypatch):
     from segapp.pipeline.session import Session
 
-    monkeypatch.setattr(Session, "spent", property(lambda self: spent, lambda self, value: None), raising=False)
-    app.panels["cell_score"].controls["k"].slider.value = 11
-    assert ("cell_score" in app.live.paused) == paused
+    took = [0.05]
+    monkeypatch.setattr(Session, "spent", property(lambda self: took[0], lambda self, value: None), raising=False)
+    slider = app.panels["cell_score"].controls["k"].slider
+    slider.value = 11
+    assert "cell_score" not in app.live.paused
+    took[0] = 0.5
+    slider.value = 13
+    assert "cell_score" not in app.live.paused  # once may be the loading of compiled code
+    slider.value = 15
+    assert app.live.paused == {"cell_score": 0.5}
+    slider.value = 17
+    took[0] = 0.05
+    app.live.update()
+    assert app.live.paused == {}
 
 
 def test_other_stages_are_not_held_up(app, session):
