@@ -72,7 +72,10 @@ def settings(port: int, host: str = ADDRESS, idle_minutes: float | None = None, 
             "port": port,
             "ip": host,
             "open_browser": False,
-            "tornado_settings": {"websocket_max_message_size": MESSAGE_BYTES},
+            # A page that closes tells the server to end its kernel, and Voilà's page has no XSRF cookie to show: the
+            # word would be refused, and every reload would leave a kernel behind. Requests from other sites are
+            # refused by their origin all the same.
+            "tornado_settings": {"websocket_max_message_size": MESSAGE_BYTES, "disable_check_xsrf": True},
         },
         "VoilaConfiguration": {
             "template": "segapp",
