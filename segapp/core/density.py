@@ -153,7 +153,30 @@ def fit_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -
     58:236-244, 1963; for levels see `segapp.core.levels.find_levels`.
     """
     counts = check_counts(total, "total")
-    density = bin_sums(counts, params.binsize)
+    return fit_squares(bin_sums(counts, params.binsize), (counts.shape[0], counts.shape[1]), params, tick)
+
+
+def fit_squares(
+    density: np.ndarray, shape: tuple[int, int], params: RegionParams, tick: Tick = no_tick
+) -> dict[str, Any]:
+    """Find the regions of a field that was summed into squares; see `fit_density`.
+
+    Parameters
+    ----------
+    density : (h, w) float64
+        UMIs a square, as `bin_sums` gives them.
+    shape : (int, int)
+        Height and width of the field in px.
+    params : WardParams or LevelsParams
+        How.
+    tick : Tick
+        Progress.
+
+    Returns
+    -------
+    dict
+        As `fit_density`.
+    """
     notes: list[str] = []
     scale, threshold = 0.0, 0.0
     bins = np.ones(density.shape, np.int32)
@@ -174,7 +197,7 @@ def fit_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -
         n_clusters = int((heights >= threshold).sum()) + 1
         bins = ward.cut_tree(children, density.shape, n_clusters)
         bins = _ordered(_grow(_ordered(bins, density), params.dk), density)
-    bins, note = _without_background(bins, density, params, counts.shape)
+    bins, note = _without_background(bins, density, params, shape)
     notes += [note] * bool(note)
     there = set(np.unique(bins).tolist())
     stale = [(a, b) for a, b in params.merge if a not in there or (b not in there and b != 0)]
@@ -182,7 +205,7 @@ def fit_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -
         notes.append(f"density.merge {stale} no longer applies: the regions are {sorted(there)}")
     bins = merge_bins(bins, {a: b for a, b in params.merge if (a, b) not in stale})
     return {
-        "shape": list(counts.shape),
+        "shape": list(shape),
         "binsize": params.binsize,
         "scale": scale,
         "distance_threshold": threshold,

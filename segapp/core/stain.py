@@ -10,8 +10,8 @@ from pydantic import model_validator
 from segapp.core.checks import check_image
 from segapp.core.morphology import close_open
 from segapp.core.params import Params, knob
-from segapp.core.threshold import local_threshold, multi_otsu
-from segapp.core.types import InputError
+from segapp.core.threshold import local_threshold, multi_otsu, multi_otsu_of
+from segapp.core.types import Fitted, InputError
 
 # A range is set by its extremes unless they are this many times as far apart as all but one pixel in a thousand:
 # then a few hot pixels would squeeze the tissue into a handful of levels.
@@ -92,7 +92,83 @@ class NucleiMaskParams(Params):
         return _check_index(self, self.otsu_index, self.otsu_classes)
 
 
-def mask_nuclei(stain: np.ndarray, params: NucleiMaskParams) -> np.ndarray:
+def fit_cut(stain: np.ndarray, params: NucleiMaskParams | CytoplasmParams) -> Fitted:
+    """Find the numbers of a whole stain that its mask needs: the range of its pixels, and the cut between classes.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness.
+    params : NucleiMaskParams or CytoplasmParams
+        Number of classes, and which cut counts.
+
+    Returns
+    -------
+    Fitted
+        ``low`` and ``high``, which become 0 and 255, and ``cut`` in these levels.
+
+    Raises
+    ------
+    InputError
+        As `mask_nuclei`.
+
+    Examples
+    --------
+    >>> fit_cut(np.array([[1, 1, 90, 91]], np.uint8), CytoplasmParams(otsu_classes=2)).statistics
+    {'low': 0.0, 'high': 255.0, 'cut': 1}
+    """
+    low, high = _range(check_image(stain, "stain"))
+    return _fitted(low, high, _otsu_cut(_levels(stain, low, high), params.otsu_classes, params.otsu_index))
+
+
+def fit_cut_of(histogram: np.ndarray, dtype: np.dtype, params: NucleiMaskParams | CytoplasmParams) -> Fitted:
+    """Find the same numbers as `fit_cut` in the histogram of a stain that is too large to hold.
+
+    Parameters
+    ----------
+    histogram : (65536,) int64
+        Pixels of each brightness, 0, 1, 2, ...
+    dtype : uint8 or uint16
+        Type of the pixels.
+    params : NucleiMaskParams or CytoplasmParams
+        Number of classes, and which cut counts.
+
+    Returns
+    -------
+    Fitted
+        Exactly what `fit_cut` finds in the pixels.
+
+    Raises
+    ------
+    InputError
+        When all pixels are the same, or there are fewer levels than classes.
+
+    Examples
+    --------
+    >>> counts = np.bincount([1, 1, 90, 91], minlength=65536)
+    >>> fit_cut_of(counts, np.dtype(np.uint8), CytoplasmParams(otsu_classes=2)).statistics
+    {'low': 0.0, 'high': 255.0, 'cut': 1}
+    """
+    there = np.flatnonzero(histogram)
+    low, high = float(there[0]), float(there[-1])
+    if low == high:
+        raise _constant(low)
+    if dtype == np.uint8:
+        low, high = 0.0, 255.0
+    else:
+        rank = _rank(int(histogram.sum()))
+        high = _without_hot(low, high, float(np.searchsorted(np.cumsum(histogram), rank, side="right")))
+    levels = _levels(there.astype(dtype), low, high)
+    counts = np.bincount(levels, histogram[there], 256)
+    first, last = int(levels[0]), int(levels[-1])
+    try:
+        cuts = multi_otsu_of(counts[first : last + 1], np.arange(first, last + 1, dtype=float), params.otsu_classes)
+    except InputError:
+        raise _too_few(len(np.unique(levels)), params.otsu_classes) from None
+    return _fitted(low, high, int(cuts[params.otsu_index]))
+
+
+def mask_nuclei(stain: np.ndarray, params: NucleiMaskParams, fitted: Fitted | None = None) -> np.ndarray:
     """Mask the nuclei of a stain: above a multi-Otsu cut and above the local mean, closed and opened.
 
     Parameters
@@ -101,6 +177,8 @@ def mask_nuclei(stain: np.ndarray, params: NucleiMaskParams) -> np.ndarray:
         Brightness of a nuclear stain. What is not 8-bit is brought to 256 levels first, see `to_8_bit`.
     params : NucleiMaskParams
         Cuts and diameters.
+    fitted : Fitted, optional
+        What `fit_cut` found in the whole stain, where `stain` is a window of it.
 
     Returns
     -------
@@ -118,13 +196,13 @@ def mask_nuclei(stain: np.ndarray, params: NucleiMaskParams) -> np.ndarray:
     >>> int(mask_nuclei(stain, NucleiMaskParams(mk=1)).sum())
     100
     """
-    levels = to_8_bit(stain)
-    cut = _otsu_cut(levels, params.otsu_classes, params.otsu_index)
-    bright = levels >= cut
+    numbers = (fit_cut(stain, params) if fitted is None else fitted).statistics
+    levels = _levels(check_image(stain, "stain"), numbers["low"], numbers["high"])
+    bright = levels >= numbers["cut"]
     return close_open(bright & local_threshold(levels, params.local_k, params.offset), params.mk)
 
 
-def mask_cells(stain: np.ndarray, params: CytoplasmParams) -> np.ndarray:
+def mask_cells(stain: np.ndarray, params: CytoplasmParams, fitted: Fitted | None = None) -> np.ndarray:
     """Mask the cells of a stain: above a multi-Otsu cut, closed and opened.
 
     Parameters
@@ -133,6 +211,8 @@ def mask_cells(stain: np.ndarray, params: CytoplasmParams) -> np.ndarray:
         Brightness of a stain with some cytoplasmic signal.
     params : CytoplasmParams
         Cut and diameter.
+    fitted : Fitted, optional
+        What `fit_cut` found in the whole stain, where `stain` is a window of it.
 
     Returns
     -------
@@ -149,8 +229,9 @@ def mask_cells(stain: np.ndarray, params: CytoplasmParams) -> np.ndarray:
     >>> int(mask_cells(stain, CytoplasmParams(otsu_classes=2, mk=1)).sum())
     32
     """
-    levels = to_8_bit(stain)
-    return close_open(levels >= _otsu_cut(levels, params.otsu_classes, params.otsu_index), params.mk)
+    numbers = (fit_cut(stain, params) if fitted is None else fitted).statistics
+    levels = _levels(check_image(stain, "stain"), numbers["low"], numbers["high"])
+    return close_open(levels >= numbers["cut"], params.mk)
 
 
 def to_8_bit(stain: np.ndarray) -> np.ndarray:
@@ -178,18 +259,44 @@ def to_8_bit(stain: np.ndarray) -> np.ndarray:
     array([[  0,   2, 255]], dtype=uint8)
     """
     stain = check_image(stain, "stain")
+    return _levels(stain, *_range(stain))
+
+
+def _range(stain: np.ndarray) -> tuple[float, float]:
+    """Return what becomes 0 and 255."""
     low, high = float(stain.min()), float(stain.max())
     if low == high:
-        raise InputError(
-            f"`stain` has the value {low:g} in every pixel: nothing to segment; check the channel and the crop."
-        )
+        raise _constant(low)
+    if stain.dtype == np.uint8:
+        return 0.0, 255.0
+    return low, _without_hot(low, high, float(np.partition(stain.ravel(), _rank(stain.size))[_rank(stain.size)]))
+
+
+def _without_hot(low: float, high: float, usual: float) -> float:
+    return usual if high - low > _HOT_FACTOR * (usual - low) > 0 else high
+
+
+def _levels(stain: np.ndarray, low: float, high: float) -> np.ndarray:
     if stain.dtype == np.uint8:
         return stain
-    usual = float(np.partition(stain.ravel(), _rank(stain.size))[_rank(stain.size)])
-    if high - low > _HOT_FACTOR * (usual - low) > 0:
-        high = usual
     scaled = (stain.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def _fitted(low: float, high: float, cut: int) -> Fitted:
+    return Fitted({"low": low, "high": high, "cut": cut})
+
+
+def _constant(value: float) -> InputError:
+    return InputError(
+        f"`stain` has the value {value:g} in every pixel: nothing to segment; check the channel and the crop."
+    )
+
+
+def _too_few(levels: int, classes: int) -> InputError:
+    return InputError(
+        f"`stain` has {levels} brightness levels but otsu_classes={classes}; lower otsu_classes or check the stain."
+    )
 
 
 def _rank(size: int) -> int:
@@ -201,10 +308,7 @@ def _otsu_cut(levels: np.ndarray, classes: int, index: int) -> int:
         # a whole number: 8-bit levels are compared as they are
         return int(multi_otsu(levels, classes)[index])
     except InputError:
-        raise InputError(
-            f"`stain` has {np.unique(levels).size} brightness levels but otsu_classes={classes}; lower otsu_classes or "
-            "check the stain."
-        ) from None
+        raise _too_few(np.unique(levels).size, classes) from None
 
 
 def _check_index(params: _P, index: int, classes: int) -> _P:

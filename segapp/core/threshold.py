@@ -44,8 +44,24 @@ def otsu(values: np.ndarray) -> float:
     >>> otsu(np.array([1, 1, 2, 2, 8, 9, 9]))
     2.0
     """
-    values = _check_values(values)
-    counts, centres = _histogram(values, _MOST_WHOLE_BINS)
+    return otsu_of(*_histogram(_check_values(values), _MOST_WHOLE_BINS))
+
+
+def otsu_of(counts: np.ndarray, centres: np.ndarray) -> float:
+    """Return Otsu's threshold of a histogram; what `otsu` does once it has counted.
+
+    Parameters
+    ----------
+    counts : (N,) float64
+        Values in each bin; the first and the last bin hold some.
+    centres : (N,) float64
+        What the bins stand for, ascending.
+
+    Examples
+    --------
+    >>> otsu_of(np.array([2.0, 2.0, 0.0, 3.0]), np.array([1.0, 2.0, 3.0, 9.0]))
+    2.0
+    """
     below = np.cumsum(counts)[:-1]
     above = counts.sum() - below
     mass = np.cumsum(counts * centres)
@@ -89,7 +105,31 @@ def multi_otsu(image: np.ndarray, classes: int) -> tuple[float, ...]:
     """
     if classes < 2:
         raise InputError(f"`classes` is {classes} but at least 2 are needed to have a threshold.")
-    counts, centres = _histogram(_check_values(image), N_BINS)
+    return multi_otsu_of(*_histogram(_check_values(image), N_BINS), classes)
+
+
+def multi_otsu_of(counts: np.ndarray, centres: np.ndarray, classes: int) -> tuple[float, ...]:
+    """Return the thresholds of a histogram; what `multi_otsu` does once it has counted.
+
+    Parameters
+    ----------
+    counts : (N,) float64
+        Values in each of at most 256 bins; the first and the last bin hold some.
+    centres : (N,) float64
+        What the bins stand for, ascending.
+    classes : int
+        Number of classes, 2 or more.
+
+    Raises
+    ------
+    InputError
+        When fewer bins than classes hold values.
+
+    Examples
+    --------
+    >>> multi_otsu_of(np.array([2.0, 1.0, 0.0, 3.0, 2.0]), np.array([1.0, 2.0, 3.0, 8.0, 9.0]), 2)
+    (2.0,)
+    """
     full = np.flatnonzero(counts)
     if full.size < classes:
         raise InputError(
@@ -246,7 +286,7 @@ def _histogram(values: np.ndarray, most_whole_bins: int) -> tuple[np.ndarray, np
     if high - low >= most_whole_bins:
         counts, edges = np.histogram(values, bins=N_BINS)
         return counts.astype(float), (edges[1:] + edges[:-1]) / 2
-    if values.dtype == np.uint8:
+    if values.dtype == np.uint8 and values.size < 1 << 24:  # its counts are float32
         counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()[low : high + 1]
     elif low >= 0 and high < _MOST_WHOLE_BINS:
         counts = np.bincount(values.astype(np.intp, copy=False))[low:]

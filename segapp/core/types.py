@@ -150,6 +150,19 @@ class StainFile:
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """Numbers of a whole image that any window of it needs.
+
+    Parameters
+    ----------
+    statistics : mapping
+        JSON-serialisable.
+    """
+
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ScoreInfo:
     """How a score map was made: what the mask needs to choose its defaults, and the fitted numbers.
 

@@ -106,6 +106,8 @@ PIPELINE = Pipeline(
         needs=("stain",),
         gives=("nuclei_mask",),
         run=steps.mask_nuclei,
+        fit=steps.fit_cut,
+        apply_only=("local_k", "offset", "mk"),
     ),
     Stage(
         "nuclei_watershed",
@@ -157,6 +159,9 @@ PIPELINE = Pipeline(
         needs=("nuclei_scores", "nuclei_score_info"),
         gives=("rna_nuclei_mask", "rna_nuclei_threshold"),
         run=steps.mask_rna_nuclei,
+        fit=steps.fit_nuclei_threshold,
+        fit_needs=("nuclei_scores",),
+        apply_only=("mk",),
     ),
     Stage(
         "nuclei_rna",
@@ -199,6 +204,9 @@ PIPELINE = Pipeline(
         needs=lambda choice: ("cell_scores", "cell_score_info", *_certain_needs(choice)),
         gives=("cell_mask", "cell_threshold"),
         run=steps.mask_cell_scores,
+        fit=steps.fit_cell_threshold,
+        fit_needs=("cell_scores",),
+        apply_only=("mk",),
     ),
     Stage(
         "cytoplasm",
@@ -208,6 +216,8 @@ PIPELINE = Pipeline(
         needs=("stain",),
         gives=("cytoplasm_mask",),
         run=steps.mask_cytoplasm,
+        fit=steps.fit_cut,
+        apply_only=("mk",),
     ),
     Stage(
         "cells",

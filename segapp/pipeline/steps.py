@@ -11,7 +11,7 @@ import numpy as np
 from segapp.core import align, cautions, density, edits, engines, frame, rna, score
 from segapp.core import stain as stain_core
 from segapp.core.label import cells, nuclei_rna, select, watershed
-from segapp.core.types import Grid, ScoreInfo, StainFile, Tick, Transcripts, Unavailable
+from segapp.core.types import Fitted, Grid, ScoreInfo, StainFile, Tick, Transcripts, Unavailable
 from segapp.io import models
 
 WIDE_UM = 1.0
@@ -53,9 +53,16 @@ def align_stain(
     return align.align_stain(stain_raw, fixed, params, tick)
 
 
-def mask_nuclei(params: stain_core.NucleiMaskParams, tick: Tick, stain: np.ndarray) -> tuple[np.ndarray]:
+def fit_cut(params: Any, tick: Tick, stain: np.ndarray) -> Fitted:
+    """Stain -> its range, and the cut between classes of brightness."""
+    return stain_core.fit_cut(stain, params)
+
+
+def mask_nuclei(
+    params: stain_core.NucleiMaskParams, tick: Tick, stain: np.ndarray, statistics: Fitted
+) -> tuple[np.ndarray]:
     """Stain -> mask of nuclei."""
-    return (stain_core.mask_nuclei(stain, params),)
+    return (stain_core.mask_nuclei(stain, params, statistics),)
 
 
 def label_stain_nuclei(params: Any, tick: Tick, stain: np.ndarray, nuclei_mask: np.ndarray) -> tuple[np.ndarray]:
@@ -95,11 +102,20 @@ def score_nuclei(
     return score.apply_score(counts, None, None, params, statistics, tick), statistics
 
 
+def fit_nuclei_threshold(params: score.ScoreMaskParams, tick: Tick, nuclei_scores: np.ndarray) -> Fitted:
+    """Scores -> threshold."""
+    return score.fit_threshold(nuclei_scores, params)
+
+
 def mask_rna_nuclei(
-    params: score.ScoreMaskParams, tick: Tick, nuclei_scores: np.ndarray, nuclei_score_info: ScoreInfo
+    params: score.ScoreMaskParams,
+    tick: Tick,
+    nuclei_scores: np.ndarray,
+    nuclei_score_info: ScoreInfo,
+    statistics: Fitted,
 ) -> tuple[np.ndarray, float]:
     """Scores -> mask of nuclei and the threshold that was used."""
-    return score.mask_scores(nuclei_scores, nuclei_score_info, None, params)
+    return score.mask_scores(nuclei_scores, nuclei_score_info, None, params, statistics)
 
 
 def label_rna_nuclei(
@@ -160,20 +176,28 @@ def score_cells(
     return score.apply_score(total, bins, _certain(selected_nuclei), params, statistics, tick), statistics
 
 
+def fit_cell_threshold(params: score.ScoreMaskParams, tick: Tick, cell_scores: np.ndarray) -> Fitted:
+    """Scores -> threshold."""
+    return score.fit_threshold(cell_scores, params)
+
+
 def mask_cell_scores(
     params: score.ScoreMaskParams,
     tick: Tick,
     cell_scores: np.ndarray,
     cell_score_info: ScoreInfo,
+    statistics: Fitted,
     selected_nuclei: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Scores -> mask of cells and the threshold that was used."""
-    return score.mask_scores(cell_scores, cell_score_info, _certain(selected_nuclei), params)
+    return score.mask_scores(cell_scores, cell_score_info, _certain(selected_nuclei), params, statistics)
 
 
-def mask_cytoplasm(params: stain_core.CytoplasmParams, tick: Tick, stain: np.ndarray) -> tuple[np.ndarray]:
+def mask_cytoplasm(
+    params: stain_core.CytoplasmParams, tick: Tick, stain: np.ndarray, statistics: Fitted
+) -> tuple[np.ndarray]:
     """Stain -> mask of nuclei and cytoplasm."""
-    return (stain_core.mask_cells(stain, params),)
+    return (stain_core.mask_cells(stain, params, statistics),)
 
 
 def label_cells(

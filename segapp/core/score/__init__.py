@@ -17,7 +17,7 @@ from segapp.core.params import Params, Variants, knob
 from segapp.core.score import lookup, mixture, moran, propagation
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
 from segapp.core.score.kept import keep_last
-from segapp.core.score.mask import ScoreMaskParams, mask_scores
+from segapp.core.score.mask import ScoreMaskParams, fit_threshold, mask_scores
 from segapp.core.score.mixture import MixtureKnobs, fit_mixture
 from segapp.core.score.model import Mixture, log_odds_table, posterior_table
 from segapp.core.score.moran import MoranParams, fit_moran, score_moran
@@ -33,7 +33,10 @@ __all__ = [
     "NUCLEI_SCORE",
     "ScoreMaskParams",
     "apply_score",
+    "count_sums",
+    "fit_histograms",
     "fit_score",
+    "fit_threshold",
     "mask_scores",
     "warm",
 ]
@@ -147,7 +150,7 @@ def fit_score(counts: np.ndarray, bins: np.ndarray | None, params: Params, tick:
         return ScoreInfo(method, k, fit_gauss(counts, bins, k))
     if isinstance(params, MoranParams):
         return ScoreInfo(method, k, fit_moran(counts, bins, params))
-    return ScoreInfo(method, k, _fit_mixtures(counts, bins, params, k, tick))
+    return fit_histograms(count_sums(counts, bins, params), params, tick, by_bin=bins is not None)
 
 
 def apply_score(
@@ -172,7 +175,7 @@ def apply_score(
     params : Params
         What `fit_score` was given.
     info : ScoreInfo
-        What `fit_score` returned.
+        What `fit_score` returned. With ``rounds`` among its statistics belief propagation goes so many rounds.
     tick : Tick
         Progress and cancel.
 
@@ -218,14 +221,16 @@ def apply_score(
             odds *= np.float32(params.bp_evidence)
         if certain is not None:
             odds[certain] = CERTAIN_LOG_ODDS
+        # a window goes as many rounds as the whole does, settled or not: rounds are how far a pixel is heard
+        rounds = info.statistics.get("rounds")
         scores = propagate(
             odds,
             k=params.bp_k,
             square=params.bp_square,
             p=params.bp_p,
             q=params.bp_q,
-            precision=params.bp_precision,
-            max_iter=params.bp_max_iter,
+            precision=params.bp_precision if rounds is None else -1.0,
+            max_iter=params.bp_max_iter if rounds is None else int(rounds),
             tick=tick,
         )
         # without evidence, or outside, a marginal is tiny but not even: make it nothing
@@ -273,30 +278,83 @@ def _sums(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarray:
     return np.rint(circle_sum_by_bin(counts, bins, k)).astype(np.uint32)
 
 
-def _fit_mixtures(counts: np.ndarray, bins: np.ndarray | None, params: Params, k: int, tick: Tick) -> dict[str, Any]:
-    sums = _sums(counts, bins, k)
+def count_sums(
+    counts: np.ndarray, bins: np.ndarray | None, params: Params, inside: tuple[slice, slice] = np.s_[:, :]
+) -> dict[str, np.ndarray]:
+    """Count how often each sum over a circle occurs: all that `fit_histograms` needs of an image.
+
+    Parameters
+    ----------
+    counts : (H, W) whole numbers
+        UMIs a pixel.
+    bins : (H, W) integers or None
+        Density bins.
+    params : Params
+        One of `METHODS` that fits a mixture.
+    inside : pair of slices
+        The pixels to count; those around them only take part in the circles.
+
+    Returns
+    -------
+    dict of str to (N,) int64
+        Pixels with sum 0, 1, 2, ... for each bin; ``"0"`` without bins. Those of the parts of an image add up.
+
+    Examples
+    --------
+    >>> counts = np.array([[0, 0, 3, 0, 0]], np.uint32)
+    >>> count_sums(counts, None, METHODS.option("EM")(k=3))["0"].tolist()
+    [2, 0, 0, 2, 0, 0, 0, 0, 0, 1]
+    """
+    counts, bins = _checked(counts, bins)
+    sums = _sums(counts, bins, int(params.k))[inside]  # type: ignore[attr-defined]
     if bins is None:
-        histograms = {"0": lookup.histogram(sums)}
-    else:
-        ids, ranks = lookup.bin_ranks(bins)
-        rows = lookup.histogram_by_bin(sums, ranks, len(ids))
-        histograms = {str(bin_): np.trim_zeros(row, "b") for bin_, row in zip(ids, rows, strict=True)}
+        return {"0": lookup.histogram(sums)}
+    ids, ranks = lookup.bin_ranks(bins)
+    rows = lookup.histogram_by_bin(sums, ranks[inside], len(ids))
+    return {str(bin_): np.trim_zeros(row, "b") for bin_, row in zip(ids, rows, strict=True)}
+
+
+def fit_histograms(
+    histograms: Mapping[str, np.ndarray], params: Params, tick: Tick = no_tick, *, by_bin: bool
+) -> ScoreInfo:
+    """Fit a mixture to what `count_sums` counted; `fit_score` of the whole image gives the same.
+
+    Parameters
+    ----------
+    histograms : mapping of str to (N,) int64
+        By bin, in the order of the bins.
+    params : Params
+        One of `METHODS` that fits a mixture.
+    tick : Tick
+        Progress and cancel.
+    by_bin : bool
+        Whether there are density bins.
+
+    Returns
+    -------
+    ScoreInfo
+    """
+    k = int(params.k)  # type: ignore[attr-defined]
     overlap = int(circle_kernel(k).sum())
     pooled = None
-    if bins is not None and len(ids):
-        pooled = _fit_supported(rows.sum(axis=0), params, overlap, tick, whole=True, bin_=ANY_BIN)
+    if by_bin and histograms:
+        together = np.zeros(max(len(row) for row in histograms.values()), np.int64)
+        for row in histograms.values():
+            together[: len(row)] += row
+        pooled = _fit_supported(together, params, overlap, tick, whole=True, bin_=ANY_BIN)
     fits: dict[str, Mixture | None] = {}
     for done, (name, histogram) in enumerate(histograms.items()):
         tick(done, len(histograms))
-        fit = _fit_supported(histogram, params, overlap, tick, whole=bins is None, bin_=int(name))
+        fit = _fit_supported(histogram, params, overlap, tick, whole=not by_bin, bin_=int(name))
         borrows = fit is not None and pooled is not None and must_borrow(fit, pooled)
         fits[name] = None if borrows and _borrows(params) else fit
     if all(fit is not None for fit in fits.values()):
         pooled = None
-    return {
+    statistics = {
         "mixtures": {name: None if fit is None else fit.to_json() for name, fit in fits.items()},
         "pooled": None if pooled is None else pooled.to_json(),
     }
+    return ScoreInfo(str(params.method), k, statistics)  # type: ignore[attr-defined]
 
 
 def _without_fit(shape: tuple[int, ...], bins: np.ndarray | None, statistics: Mapping[str, Any]) -> np.ndarray:

@@ -10,7 +10,7 @@ from segapp.core.checks import check_image, check_mask, check_same_shape
 from segapp.core.morphology import close_open
 from segapp.core.params import Params, knob
 from segapp.core.threshold import knee_or_otsu, otsu
-from segapp.core.types import ScoreInfo
+from segapp.core.types import Fitted, ScoreInfo
 
 
 class ScoreMaskParams(Params):
@@ -64,8 +64,37 @@ def find_threshold(scores: np.ndarray, rule: Literal["auto", "knee"]) -> float:
     return knee_or_otsu(scores) if rule == "knee" else otsu(scores)
 
 
+def fit_threshold(scores: np.ndarray, params: ScoreMaskParams) -> Fitted:
+    """Find the threshold of a whole score map.
+
+    Parameters
+    ----------
+    scores : (H, W) float
+        Scores of `apply_score`.
+    params : ScoreMaskParams
+        Rule, or the threshold itself.
+
+    Returns
+    -------
+    Fitted
+        ``threshold``.
+
+    Examples
+    --------
+    >>> fit_threshold(np.array([[0.1, 0.9]], np.float32), ScoreMaskParams(threshold=0.5)).statistics
+    {'threshold': 0.5}
+    """
+    if isinstance(params.threshold, float):
+        return Fitted({"threshold": params.threshold})
+    return Fitted({"threshold": find_threshold(check_image(scores, "scores"), params.threshold)})
+
+
 def mask_scores(
-    scores: np.ndarray, info: ScoreInfo, certain: np.ndarray | None, params: ScoreMaskParams
+    scores: np.ndarray,
+    info: ScoreInfo,
+    certain: np.ndarray | None,
+    params: ScoreMaskParams,
+    fitted: Fitted | None = None,
 ) -> tuple[np.ndarray, float]:
     """Cut scores at a threshold, close, open, and keep what is certain.
 
@@ -79,6 +108,8 @@ def mask_scores(
         Pixels that are occupied whatever their score, such as nuclei.
     params : ScoreMaskParams
         Threshold and kernel. A threshold of 0 is a threshold.
+    fitted : Fitted, optional
+        What `fit_threshold` found in the whole map, where `scores` is a window of it.
 
     Returns
     -------
@@ -103,7 +134,7 @@ def mask_scores(
     if certain is not None:
         certain = check_mask(certain, "certain")
         check_same_shape({"scores": scores, "certain": certain})
-    threshold = params.threshold if isinstance(params.threshold, float) else find_threshold(scores, params.threshold)
+    threshold = float((fit_threshold(scores, params) if fitted is None else fitted).statistics["threshold"])
     mk = default_mk(info) if params.mk == "auto" else params.mk
     mask = close_open(scores >= threshold, mk)
     return (mask if certain is None else mask | certain), threshold
