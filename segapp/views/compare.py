@@ -73,6 +73,7 @@ class ComparePanel:
     def clear(self, *, pinnable: bool) -> None:
         """Nothing is pinned."""
         self._place(False)
+        self.flipped(False)
         self.pin.disabled = not pinnable
         self.pin.description = "Pin as A"
         self.body.value = f'<div class="sg-empty">{html.escape(EMPTY)}</div>'
@@ -110,7 +111,6 @@ class ComparePanel:
         self.pin.description = "Pin anew" if pinned else "Pin as A"
         for button in (self.flip, self.swap, self.unpin):
             button.layout.display = "" if pinned else "none"
-        self.flipped(False)
 
 
 def _button(title: str, tooltip: str, call: Callable[[], None]) -> w.Button:

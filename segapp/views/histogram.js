@@ -43,9 +43,9 @@ class Plot {
     this.empty.className = "sg-empty";
     this.host.append(this.empty);
     el.append(this.host);
-    for (const name of ["counts", "low", "high", "log", "marks", "empty", "title"])
-      this.on(`change:${name}`, () => this.draw());
-    this.on("change:lines", () => this.draw());
+    // one message changes several of them: it is drawn once
+    for (const name of ["counts", "low", "high", "log", "marks", "empty", "title", "lines"])
+      this.on(`change:${name}`, () => this.soon(name));
     this.watcher = new ResizeObserver(() => this.draw());
     this.watcher.observe(this.host);
     this.draw();
@@ -103,6 +103,27 @@ class Plot {
   }
 
   // ---- drawing
+
+  soon(name) {
+    if (!this.changed) {
+      this.changed = new Set();
+      queueMicrotask(() => {
+        const all = [...this.changed];
+        this.changed = null;
+        if (all.some(one => one !== "lines") || !this.moveOnly()) this.draw();
+      });
+    }
+    this.changed.add(name);
+  }
+
+  // Lines that only stand elsewhere keep their nodes, and with them the focus and a press that is under way.
+  moveOnly() {
+    const lines = this.lines();
+    if (!lines.length || lines.map(line => line.name).join() !== Object.keys(this.nodes).join()) return false;
+    for (const line of lines) this.place(line);
+    this.shade(lines);
+    return true;
+  }
 
   draw() {
     const counts = this.counts(), lines = this.lines();

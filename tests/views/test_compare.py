@@ -190,6 +190,30 @@ def test_the_views_show_a_and_b_in_turns(app, compare, session):
     assert app.layers.artefacts["cells"] is session.peek("cells") and not compare.shows_a
 
 
+def test_figures_and_changes_that_come_late_leave_the_button_as_it_is(app, compare, session):
+    compare.panel.pin.click()
+    session.set("limits", min_area=250)
+    compare.panel.flip.click()
+    for late in (compare._carded, compare._show, compare.idle):
+        late()
+        assert compare.shows_a and compare.panel.flip.description == "Show B"
+    compare.panel.flip.click()
+    assert not compare.shows_a and compare.panel.flip.description == "Show A"
+
+
+def test_a_is_shown_while_b_is_computed(app, compare, session, monkeypatch):
+    compare.panel.pin.click()
+    a = session.peek("cells")
+    session.set("limits", min_area=250)
+    b = session.peek("cells")
+    known = session.peek
+    monkeypatch.setattr(session, "peek", lambda name: None if name == "cells" else known(name))
+    compare.panel.flip.click()
+    assert app.layers.artefacts["cells"] is a and compare.panel.flip.description == "Show B"
+    compare.panel.flip.click()
+    assert app.layers.artefacts["cells"] is b and compare.panel.flip.description == "Show A"
+
+
 def test_swap_goes_back_and_keeps_the_other(compare, session):
     compare.panel.pin.click()
     a = session.peek("cells")

@@ -53,6 +53,7 @@ class Compare(Feature):
         self.pinned: Pin | None = None
         self.diff: LabelDiff | None = None
         self.shows_a = False
+        self._before_a: Any = None
         self._compared: Any = None
         self._serial = 0
 
@@ -90,12 +91,16 @@ class Compare(Feature):
     @guarded
     def flip(self) -> None:
         """Show A in place of B, or B again."""
-        cells = self.session.peek("cells")
-        if self.pinned is None or cells is None:
+        if self.pinned is None:
             return
+        if not self.shows_a:
+            # B may be on its way: what stands there until then is what it takes turns with
+            self._before_a = self.layers.artefacts.get("cells")
+        back = self.session.peek("cells")
+        back = self._before_a if back is None else back
         self.shows_a = not self.shows_a
         # the colours of the changes stay: they belong to both
-        self.layers.update({"cells": self.pinned.cells if self.shows_a else cells})
+        self.layers.update({"cells": self.pinned.cells if self.shows_a else back})
         self.panel.flipped(self.shows_a)
 
     @guarded
@@ -184,5 +189,6 @@ class Compare(Feature):
         cells = self.session.peek("cells") if self.session.inputs else None
         if self.shows_a and cells is not None:
             self.layers.update({"cells": cells})
-        self.pinned, self.diff, self.shows_a, self._compared = None, None, False, None
+        self.pinned, self.diff, self.shows_a, self._compared, self._before_a = None, None, False, None, None
+        self.panel.flipped(False)
         self.layers.overlay(None)
