@@ -143,8 +143,7 @@ class Pipeline:
                 if name in self.giver or name in self.inputs:
                     raise TypeError(f"{name} is given twice")
                 self.giver[name] = stage
-        for choice in self.choices():
-            self._check(choice)
+        self._check()
 
     def __iter__(self) -> Iterator[Stage]:
         return iter(self.stages)
@@ -197,24 +196,47 @@ class Pipeline:
         """Return every artefact that a stage depends on under `choice`, directly or not."""
         return {name for step in self.closure(stage.gives[:1], choice) for name in step.needs_of(choice)}
 
-    def _check(self, choice: Choice) -> None:
+    def _check(self) -> None:
+        # what can be needed, each once: thousands of combinations of selectors need the same few things
+        needed: dict[str, set[tuple[str, ...]]] = {stage.name: set() for stage in self.stages}
+        fitted: dict[str, set[tuple[str, ...]]] = {stage.name: set() for stage in self.stages}
+        for choice in self.choices():
+            for stage in self.stages:
+                if callable(stage.needs) or not needed[stage.name]:
+                    needed[stage.name].add(stage.needs_of(choice))
+                    fitted[stage.name].add(stage.fit_needs_of(choice))
         for stage in self.stages:
-            for function, names in ((stage.run, stage.needs_of(choice)), (stage.fit, stage.fit_needs_of(choice))):
-                if function is None:
-                    continue
-                takes = inspect.signature(function).parameters
-                for name in names:
-                    if name not in self.giver and name not in self.inputs:
-                        raise TypeError(f"stage {stage.name} needs {name}, which no stage gives")
-                    if name not in takes:
-                        raise TypeError(f"stage {stage.name} needs {name}, but {function.__name__} does not take it")
-                required = {
-                    name
-                    for name, item in takes.items()
-                    if item.default is inspect.Parameter.empty and name not in ("params", "tick", "statistics")
-                }
-                if missing := required - set(names):
-                    raise TypeError(
-                        f"{function.__name__} of stage {stage.name} takes {sorted(missing)}, not needed by it"
-                    )
-            self.closure(stage.gives[:1], choice)
+            for function, found in ((stage.run, needed), (stage.fit, fitted)):
+                for names in found[stage.name]:
+                    if function is not None:
+                        self._check_takes(stage, function, names)
+        if self._may_circle(needed):
+            for choice in self.choices():
+                for stage in self.stages:
+                    self.closure(stage.gives[:1], choice)
+
+    def _check_takes(self, stage: Stage, function: Callable[..., Any], names: tuple[str, ...]) -> None:
+        takes = inspect.signature(function).parameters
+        for name in names:
+            if name not in self.giver and name not in self.inputs:
+                raise TypeError(f"stage {stage.name} needs {name}, which no stage gives")
+            if name not in takes:
+                raise TypeError(f"stage {stage.name} needs {name}, but {function.__name__} does not take it")
+        required = {
+            name
+            for name, item in takes.items()
+            if item.default is inspect.Parameter.empty and name not in ("params", "tick", "statistics")
+        }
+        if missing := required - set(names):
+            raise TypeError(f"{function.__name__} of stage {stage.name} takes {sorted(missing)}, not needed by it")
+
+    def _may_circle(self, needed: Mapping[str, set[tuple[str, ...]]]) -> bool:
+        """Whether stages need each other in a circle when all that they may need counts at once."""
+        left = {
+            name: {self.giver[need].name for needs in found for need in needs if need in self.giver}
+            for name, found in needed.items()
+        }
+        while ready := [name for name, needs in left.items() if not needs & left.keys()]:
+            for name in ready:
+                del left[name]
+        return bool(left)

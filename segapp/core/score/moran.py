@@ -7,7 +7,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numba import njit
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from segapp.core._stencil import weigh_row
 from segapp.core.checks import frozen
@@ -138,7 +138,7 @@ def _score(
 ) -> float:
     """Write the scores over `scale` unless `scores` is None, and return the largest before scaling."""
     r = params.moran_k // 2
-    reach = float(norm.isf(params.moran_p_threshold / 2)) * statistics["deviation"]
+    reach = float(-ndtri(params.moran_p_threshold / 2)) * statistics["deviation"]
     band = statistics["expected"] - reach, statistics["expected"] + reach
     weights = np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])
     by_lag = params.moran_statistic == "lag"
