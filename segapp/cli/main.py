@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segapp import __version__
-from segapp.core.types import Cancelled, SegappError
+from segapp.cli.chip import add_chip_options, add_convert, run_chip_command
+from segapp.core.types import Cancelled, InputError, SegappError
 
 BAD_INPUT = 2
 
@@ -45,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-_RECORDS = "UMI records: GEM, GEF, Visium HD (.h5 or its folder), or a table of molecules (Xenium, MERSCOPE, CosMx)"
+_RECORDS = (
+    "UMI records: GEM, GEF, Visium HD (.h5 or its folder), a table of molecules (Xenium, MERSCOPE, CosMx), AnnData of "
+    "bins, or SpatialData"
+)
 
 
 def _formats() -> str:
@@ -60,8 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="segment one section and write its cells")
-    run.add_argument("--gem", required=True, metavar="FILE", help=_RECORDS)
-    run.add_argument("--stain", metavar="FILE", help="image of the same section (TIFF, OME-TIFF, PNG)")
+    run.add_argument("--gem", metavar="FILE", help=_RECORDS)
+    run.add_argument("--stain", metavar="FILE", help="image of the same section (TIFF, OME-TIFF, PNG, OME-Zarr)")
+    run.add_argument(
+        "--um-per-px", type=float, metavar="UM", help="side of the pixels that single molecules are counted in"
+    )
     start = run.add_mutually_exclusive_group()
     start.add_argument(
         "--preset", metavar="NAME", help="where nuclei and cells come from; by default what suits the files"
@@ -75,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--export", default="", metavar="FORMATS", help=f"further formats, between commas: {_formats()}")
     run.add_argument("--json", action="store_true", help="print one JSON object")
+    add_chip_options(run)
     run.set_defaults(function=_run)
+    add_convert(commands)
 
     export = commands.add_parser("export", help="write the cells of an earlier run in other formats")
     export.add_argument("folder", metavar="DIR", help="folder that segapp run has written")
@@ -128,6 +137,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(options: argparse.Namespace) -> int:
+    if (options.gem is None) == (options.chip is None):
+        raise InputError("give --gem with the records of one section, or --chip with a converted chip")
+    if options.chip is not None:
+        return run_chip_command(options)
     from segapp.cli.show import Progress, print_summary
     from segapp.pipeline.job import run
 
@@ -141,6 +154,7 @@ def _run(options: argparse.Namespace) -> int:
             out=options.out,
             export=options.export,
             watch=progress.follow,
+            um_per_px=options.um_per_px,
         )
     for line in result.session.get("edit_report"):
         _say(line)
@@ -154,10 +168,9 @@ def _run(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from segapp.io.export import find_exporters
     from segapp.io.results import read_result, write_exports
-    from segapp.io.transcripts import read_transcripts
 
     exporters = find_exporters(options.to)
-    result = read_result(options.folder, None if options.gem is None else read_transcripts(options.gem))
+    result = read_result(options.folder, options.gem)
     for path in write_exports(result, exporters, options.out or options.folder):
         print(path)
     return 0
@@ -198,7 +211,7 @@ def _app(options: argparse.Namespace) -> int:
     from segapp.app import serve
 
     for path in (options.gem, options.stain):
-        if path is not None and not Path(path).is_file():
+        if path is not None and not Path(path).exists():
             raise _missing(path)
     return int(
         serve(

@@ -140,6 +140,8 @@ class StainFile:
         File name, for messages.
     digest : str
         Hash of the content; it stands for this image in cache keys.
+    um_per_px : float or None
+        Side of a pixel in micrometres where the file says it.
     """
 
     image: np.ndarray
@@ -147,6 +149,7 @@ class StainFile:
     channels: tuple[str, ...] = ()
     name: str = "stain"
     digest: str = ""
+    um_per_px: float | None = None
 
 
 @dataclass(frozen=True)

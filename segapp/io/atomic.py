@@ -11,6 +11,9 @@ from pathlib import Path
 
 from segapp.core.types import InputError
 
+_STORE = ("zarr.json", ".zgroup")
+"""Files that mark a folder as a zarr store."""
+
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
@@ -105,13 +108,16 @@ def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]
         yield temporary
         if path.is_dir():
             written = {p.name for p in temporary.iterdir()}
-            clash = sorted(name for name in written if (path / name).is_dir())
+            folders = [name for name in sorted(written) if (path / name).is_dir()]
+            clash = [name for name in folders if not ((temporary / name).is_dir() and _is_store(path / name))]
             if clash:
                 raise InputError(f"{path / clash[0]} is a folder where a file has to be written; move it away.")
             for name in sorted(written):
+                if (path / name).is_dir() or (temporary / name).is_dir():
+                    _remove(path / name)
                 os.replace(temporary / name, path / name)
             for name in set(owned) - written:
-                (path / name).unlink(missing_ok=True)
+                _remove(path / name)
             temporary.rmdir()
         else:
             os.rename(temporary, path)
@@ -120,6 +126,60 @@ def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]
         if not done:
             shutil.rmtree(temporary, ignore_errors=True)
             _remove_folders(made)
+
+
+@contextmanager
+def atomic_tree(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; it takes the place of `path` when the block ends without an error.
+
+    Unlike `atomic_dir`, nothing of an earlier folder stays: a zarr store is one thing.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to write. One that is there already is replaced.
+
+    Yields
+    ------
+    Path
+        Name of a hidden sibling, which is not there yet; it is removed when the block fails.
+
+    Raises
+    ------
+    InputError
+        If `path` is a regular file, or a folder with something else than a zarr store, or may not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "a.zarr"
+    >>> with atomic_tree(out) as temporary:
+    ...     temporary.mkdir()
+    ...     _ = (temporary / ".zgroup").write_text("{}")
+    >>> [p.name for p in out.parent.iterdir()], [p.name for p in out.iterdir()]
+    (['a.zarr'], ['.zgroup'])
+    """
+    path = Path(path)
+    check_out_dir(path)
+    if path.is_dir() and any(path.iterdir()) and not _is_store(path):
+        raise InputError(f"{path} is a folder with other files in it; choose another name.")
+    made = _make_folders(path.parent)
+    token = uuid.uuid4().hex[:8]
+    temporary, old = path.with_name(f".{token}.{path.name}"), path.with_name(f".{token}.old.{path.name}")
+    done = False
+    try:
+        yield temporary
+        if path.is_dir():
+            os.rename(path, old)
+        os.rename(temporary, path)
+        done = True
+    finally:
+        if not done:
+            if old.is_dir() and not path.exists():
+                os.rename(old, path)
+            shutil.rmtree(temporary, ignore_errors=True)
+            _remove_folders(made)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_out_dir(path: str | Path) -> None:
@@ -135,6 +195,18 @@ def check_out_dir(path: str | Path) -> None:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a regular file, so it cannot be the output folder; choose another name.")
     _check_parent(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a zarr store; another folder of that name is not ours."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+    elif _is_store(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_store(path: Path) -> bool:
+    return any((path / name).exists() for name in _STORE)
 
 
 def _check_parent(path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segapp.core.types import InputError
+from segapp.io.ngff import zarr_pixels
 
 LOOK = 1 << 20
 """Bytes of records that are looked at."""
@@ -18,6 +19,9 @@ measured on 2 and 6 million records, and on tissues of 1 and 4 million pixels.""
 
 PACKED = {b"\x89HDF": 5, b"PAR1": 12}
 """First bytes of HDF5 and Parquet, and the bytes that a packed record takes there, about."""
+
+IN_FOLDER = 12
+"""Bytes of a record in a folder of compressed chunks, about."""
 
 RECORD_S, PIXEL_S = 2e-6, 3e-6
 """Seconds on one core of 2020 or later."""
@@ -97,6 +101,9 @@ def estimate(gem: str | Path, stain: str | Path | None = None) -> Estimate:
     """
     path = Path(gem)
     try:
+        if path.is_dir():
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            return _told(size // IN_FOLDER, 0, stain)
         size = path.stat().st_size
         with path.open("rb") as file:
             magic = file.read(4)
@@ -115,6 +122,10 @@ def estimate(gem: str | Path, stain: str | Path | None = None) -> Estimate:
         raise InputError(f"{path.name} cannot be read ({error}); choose another file") from None
     records, pixels = _look(first)
     records = size // PACKED[magic] if magic in PACKED else round(records * share)
+    return _told(records, pixels, stain)
+
+
+def _told(records: int, pixels: int, stain: str | Path | None) -> Estimate:
     if stain is not None:
         pixels = max(pixels, _image_pixels(Path(stain)))
     memory = BASE_BYTES + RECORD_BYTES * records + PIXEL_BYTES * pixels
@@ -162,6 +173,8 @@ def _look(first: bytes) -> tuple[int, int]:
 
 def _image_pixels(path: Path) -> int:
     """Return height times width of an image from its header alone; 0 where it tells neither."""
+    if path.is_dir():
+        return zarr_pixels(path)
     with path.open("rb") as file:
         head = file.read(24)
     if head[:8] == b"\x89PNG\r\n\x1a\n":

@@ -13,12 +13,15 @@ from pathlib import Path
 
 from segapp.core.types import InputError
 from segapp.io.state import state_folder
+from segapp.io.zarr_groups import is_zarr
 
 TEXTS = (".gem", ".gem.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".csv", ".csv.gz")
-GEMS = (*TEXTS, ".gef", ".h5", ".parquet")
+GEMS = (*TEXTS, ".gef", ".h5", ".h5ad", ".parquet", ".zarr")
 """Ends of names of transcripts; what a file is follows from its content when it is read."""
 
-STAINS = (".tif", ".tiff", ".png")
+STAINS = (".tif", ".tiff", ".png", ".ome.zarr")
+"""Ends of names of images; they are looked for first."""
+
 LISTED = 200
 KEPT_DAYS = 14
 """Uploads older than this are removed when another one comes."""
@@ -43,7 +46,7 @@ def kind_of(name: str) -> str:
     ('gem', 'stain', '')
     """
     lower = name.lower()
-    return "gem" if lower.endswith(GEMS) else "stain" if lower.endswith(STAINS) else ""
+    return "stain" if lower.endswith(STAINS) else "gem" if lower.endswith(GEMS) else ""
 
 
 def inside(root: str | Path, path: str | Path) -> Path:
@@ -93,9 +96,9 @@ def list_folder(root: str | Path, path: str | Path = ".", contains: str = "") ->
             continue
         if not Path(entry.path).resolve().is_relative_to(base):
             continue
-        if entry.is_dir():
+        if entry.is_dir() and not (kind_of(entry.name) and is_zarr(entry.path)):
             folders.append(entry.name)
-        elif entry.is_file() and kind_of(entry.name):
+        elif kind_of(entry.name):
             files.append(entry.name)
     shown = folders[:LISTED], files[: max(LISTED - len(folders), 0)]
     return Folder(here, tuple(shown[0]), tuple(shown[1]), len(folders) + len(files) - len(shown[0]) - len(shown[1]))

@@ -90,14 +90,14 @@ def read_gef(path: str | Path, tick: Tick = no_tick) -> Transcripts:
     """
     path = Path(path)
     with open_hdf5(path, "a GEF") as file:
+        if "geneExp" not in file and "cellBin" in file:
+            raise InputError(f"{path} is a GEF of cell bins, without records by place; give the one that holds {_BIN}.")
         if _BIN not in file or not {"expression", "gene"} <= set(file[_BIN]):
             raise InputError(f"{path} {_instead(file)}; give the GEF that holds {_BIN}.")
         return _read(path, file, tick)
 
 
 def _instead(file: Any) -> str:
-    if "cellBin" in file:
-        return "is a GEF of cell bins, which has lost where in a cell a record lies"
     bins = ", ".join(sorted(file["geneExp"])) if "geneExp" in file else ""
     return f"holds {bins} but not bin1" if bins else "is HDF5 but not a GEF: it has no geneExp/bin1"
 
@@ -112,7 +112,7 @@ def _read(path: Path, file: Any, tick: Tick) -> Transcripts:
         raise InputError(
             f"{path} lists {count.sum():,} records by gene but holds {n:,}, or not in order; copy the file again."
         )
-    names = _names(gene)
+    names = names_of_genes(gene)
     exon = file.get(f"{_BIN}/exon")
     columns = {"x": np.empty(n, np.int32), "y": np.empty(n, np.int32)}
     columns["gene"] = np.repeat(np.arange(len(gene), dtype=np.int32), count)
@@ -127,10 +127,10 @@ def _read(path: Path, file: Any, tick: Tick) -> Transcripts:
         if exon is not None:
             columns["exon"][rows] = exon[rows]
         tick(rows.stop, n)
-    return assemble(columns, names, _header(file, expression))
+    return assemble(columns, names, header_of_gef(file, expression))
 
 
-def _names(gene: np.ndarray) -> list[str]:
+def names_of_genes(gene: np.ndarray) -> list[str]:
     """Names of genes; where a name is empty its id, under the column names of the versions of the format."""
     fields = gene.dtype.names or ()
     column = next(name for name in ("geneName", "gene", "geneID") if name in fields)
@@ -139,7 +139,8 @@ def _names(gene: np.ndarray) -> list[str]:
     return [(name or stand_in).decode("utf-8", "replace").strip("\0 ") for name, stand_in in pairs]
 
 
-def _header(file: Any, expression: Any) -> dict[str, str]:
+def header_of_gef(file: Any, expression: Any) -> dict[str, str]:
+    """Attributes of a file and of a dataset in it as a header; the resolution as ``MicronsPerPixel``."""
     header = {"FileFormat": "GEF", "BinSize": "1"}
     for source in (file.attrs, expression.attrs):
         for name, value in source.items():

@@ -52,7 +52,8 @@ def write_geojson(
     Notes
     -----
     Coordinates are those of the input, in px; the corner of pixel (x, y) is (x, y), so that outlines lie exactly on the
-    pixels. A cell in several pieces is a MultiPolygon, holes are rings. Over an image that begins at (0, 0) of the
+    pixels. Every object is a ``cell``, with or without a nucleus: Xenium Ranger leaves out all others.
+    A cell in several pieces is a MultiPolygon, holes are rings. Over an image that begins at (0, 0) of the
     input, which is how a stain is placed by default, QuPath draws them in place.
 
     References
@@ -84,7 +85,7 @@ def write_geojson(
             if label in inner:
                 feature["nucleusGeometry"] = _geometry(inner[label])
             feature["properties"] = {
-                "objectType": "detection" if nuclei is None else "cell",
+                "objectType": "cell",
                 "name": str(label),
                 "measurements": {"label": label, **measured.get(label, {})},
             }

@@ -1,8 +1,11 @@
-"""Stain images: TIFF, OME-TIFF and PNG, as the file holds them."""
+"""Stain images: TIFF, BigTIFF, OME-TIFF, PNG and OME-Zarr, as the file holds them."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import numpy as np
 
 from segapp.core.types import InputError, StainFile
 from segapp.io.atomic import atomic_file
+from segapp.io.ngff import LENGTHS, read_ngff
+from segapp.io.zarr_groups import is_zarr
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG = b"\x89PNG"
@@ -22,8 +27,9 @@ def read_stain(path: str | Path) -> StainFile:
     Parameters
     ----------
     path : str or Path
-        TIFF, OME-TIFF or PNG, recognised by its content, of uint8, uint16 or float pixels; 1-bit images become
-        uint8 (0 and 255), other integers become uint16 where their values fit.
+        TIFF, OME-TIFF or PNG, recognised by its content, or the folder of an OME-Zarr image or of a SpatialData store
+        with one image (of several, ``section.zarr/images/NAME``); of uint8, uint16 or float pixels. 1-bit images
+        become uint8 (0 and 255), other integers become uint16 where their values fit.
 
     Returns
     -------
@@ -31,7 +37,8 @@ def read_stain(path: str | Path) -> StainFile:
         Pixels as stored: ``(H, W)``, ``(H, W, C)`` with axes ``"YXS"`` for RGB, or ``(C, H, W)`` with axes
         ``"CYX"`` for several channels. Channels bear the names of the OME or ImageJ metadata; without any they are
         ``channel 1``, ``channel 2``, ...; RGB samples are ``red``, ``green``, ``blue``. Of a pyramid, the full
-        resolution is read. Axes of length 1 are dropped; pages of a stack count as channels.
+        resolution is read. Axes of length 1 are dropped; pages of a stack count as channels. The side of a pixel is
+        that of the metadata of OME and ImageJ; resolutions of plain TIFF are those of printers, and left out.
 
     Raises
     ------
@@ -52,19 +59,26 @@ def read_stain(path: str | Path) -> StainFile:
     ((4, 6), 'uint16', 'YX', 'stain.tif')
     """
     path = Path(path)
-    image, axes, channels = read_pixels(path)
+    image, axes, channels, um = _read(path)
     image = _as_stain_type(path, image)
     state = hashlib.blake2b(digest_size=16)
     state.update(repr((image.shape, image.dtype.str, axes, channels)).encode())
     state.update(image.data.cast("B"))
     image.flags.writeable = False
-    return StainFile(image=image, axes=axes, channels=channels, name=path.name, digest=state.hexdigest())
+    return StainFile(image=image, axes=axes, channels=channels, name=path.name, digest=state.hexdigest(), um_per_px=um)
 
 
 def read_pixels(path: Path) -> tuple[np.ndarray, str, tuple[str, ...]]:
     """Pixels of any dtype, their axes (``YX``, ``YXS`` or ``CYX``) and the names of the channels."""
+    return _read(path)[:3]
+
+
+def _read(path: Path) -> tuple[np.ndarray, str, tuple[str, ...], float | None]:
     if path.is_dir():
-        raise InputError(f"{path} is a folder, but an image file (TIFF or PNG) is needed; give the file inside it.")
+        if not is_zarr(path):
+            raise InputError(f"{path} is a folder, but an image file (TIFF or PNG) is needed; give the file inside it.")
+        image, axes, names, um = read_ngff(path)
+        return (*_tidy(path, image, axes, names), um)
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -73,46 +87,82 @@ def read_pixels(path: Path) -> tuple[np.ndarray, str, tuple[str, ...]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the file.") from error
     if magic not in _TIFF and magic != _PNG:
-        raise InputError(f"{path} is not an image that can be read; give a TIFF, OME-TIFF or PNG file.")
+        raise InputError(f"{path} is not an image that can be read; give a TIFF, OME-TIFF, PNG or OME-Zarr.")
     try:
-        image, axes, names = _read_tiff(path) if magic in _TIFF else _read_png(path)
+        image, axes, names, um = _read_tiff(path) if magic in _TIFF else (*_read_png(path), None)
     except InputError:
         raise
     except Exception as error:
         # Decoders raise errors of many kinds for a damaged file; the reason is kept in the sentence.
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{path} is an image that is cut short or damaged ({reason}); copy it again.") from error
-    return _tidy(path, image, axes, names)
+    return (*_tidy(path, image, axes, names), um)
 
 
-def _read_tiff(path: Path) -> tuple[np.ndarray, str, tuple[str, ...]]:
+def _read_tiff(path: Path) -> tuple[np.ndarray, str, tuple[str, ...], float | None]:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with _listen() as complaints, tifffile.TiffFile(path) as tiff:
         if not tiff.series:
             raise InputError(f"{path} is a TIFF file without an image; check the file.")
         series = tiff.series[0]
+        if complaints:
+            # tifffile goes on without what it cannot find, and would give a part of the image
+            raise ValueError(complaints[0])
         names: tuple[str, ...] = ()
+        um = None
         if tiff.is_ome and tiff.ome_metadata:
-            names = _ome_names(tiff.ome_metadata)
+            names, um = _ome_names(tiff.ome_metadata)
         elif tiff.is_imagej and tiff.imagej_metadata:
             labels = tiff.imagej_metadata.get("Labels")
             names = tuple(map(str, labels)) if labels else ()
+            um = _imagej_pixel(tiff)
         image = series.asarray()
         if tiff.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE and image.dtype != bool:
             # Such files store black as the highest value; a stain must be bright where there is DNA.
             image = (np.iinfo(image.dtype).max - image) if image.dtype.kind == "u" else image
-        return image, series.axes, names
+        return image, series.axes, names, um
 
 
-def _ome_names(xml: str) -> tuple[str, ...]:
+@contextmanager
+def _listen() -> Iterator[list[str]]:
+    """Collect what tifffile logs about places outside the file."""
+    found: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if "invalid value offset" in text or "missing data offset" in text:
+                found.append("a part of it is missing")
+
+    logger, listener = logging.getLogger("tifffile"), Listener(logging.ERROR)
+    logger.addHandler(listener)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(listener)
+
+
+def _imagej_pixel(tiff: Any) -> float | None:
+    unit = str(tiff.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ").lower()
+    tag = tiff.pages.first.tags.get("XResolution")
+    if unit not in LENGTHS or tag is None or not tag.value[0]:
+        return None
+    return LENGTHS[unit] * float(tag.value[1]) / float(tag.value[0])
+
+
+def _ome_names(xml: str) -> tuple[tuple[str, ...], float | None]:
+    """Names of the channels, and the side of a pixel in micrometres."""
     import tifffile
 
     images: Any = tifffile.xml2dict(xml).get("OME", {}).get("Image", {})
     image = images[0] if isinstance(images, list) else images
-    channels: Any = image.get("Pixels", {}).get("Channel", [])
+    pixels: Any = image.get("Pixels", {})
+    channels: Any = pixels.get("Channel", [])
     channels = channels if isinstance(channels, list) else [channels]
-    return tuple(str(c.get("Name") or f"channel {i}") for i, c in enumerate(channels, 1))
+    size, unit = pixels.get("PhysicalSizeX"), str(pixels.get("PhysicalSizeXUnit", "µm"))
+    um = LENGTHS[unit] * float(size) if size and unit in LENGTHS and float(size) > 0 else None
+    return tuple(str(c.get("Name") or f"channel {i}") for i, c in enumerate(channels, 1)), um
 
 
 def _read_png(path: Path) -> tuple[np.ndarray, str, tuple[str, ...]]:

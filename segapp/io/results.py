@@ -30,15 +30,15 @@ class SavedResult:
     recipe: str
 
 
-def read_result(folder: str | Path, transcripts: Transcripts | None = None) -> SavedResult:
+def read_result(folder: str | Path, transcripts: Transcripts | str | Path | None = None) -> SavedResult:
     """Read the folder of a run.
 
     Parameters
     ----------
     folder : str or Path
         Holds ``cells.h5ad`` and ``labels.tif``, and ``nuclei.tif`` where there are cells beyond the nuclei.
-    transcripts : Transcripts, optional
-        The UMI records that were segmented; formats that hold records need them.
+    transcripts : Transcripts or path, optional
+        The UMI records that were segmented, or their file; formats that hold records need them.
 
     Returns
     -------
@@ -71,9 +71,19 @@ def read_result(folder: str | Path, transcripts: Transcripts | None = None) -> S
     if labels.shape != grid.shape or (nuclei is not None and nuclei.shape != grid.shape):
         raise InputError(f"{folder} holds labels of {labels.shape} for a frame of {grid.shape}; run it again.")
     digest = str(made["inputs"]["transcripts"])
+    if isinstance(transcripts, str | Path):
+        transcripts = _read_again(Path(transcripts), digest, grid.um_per_px)
     if transcripts is not None and transcripts.digest != digest:
         raise InputError(f"the transcripts are not those that {folder} was made from; give the same file.")
     return SavedResult(labels, nuclei, table, grid, transcripts, str(made["recipe"]))
+
+
+def _read_again(path: Path, digest: str, um_per_px: float) -> Transcripts:
+    """Records of a file as they were read for the run: molecules may have been counted in pixels of another size."""
+    from segapp.io.transcripts import read_transcripts
+
+    found = read_transcripts(path)
+    return found if found.digest == digest else read_transcripts(path, um_per_px=um_per_px)
 
 
 def write_exports(result: Result, exporters: Iterable[Exporter], folder: str | Path) -> list[Path]:

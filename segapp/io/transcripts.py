@@ -7,10 +7,16 @@ import zlib
 from pathlib import Path
 
 from segapp.core.types import InputError, Tick, Transcripts, no_tick
+from segapp.io.bins import read_anndata
 from segapp.io.gef import open_hdf5, read_gef
+from segapp.io.gef_cells import read_gef_cells
 from segapp.io.gem import read_gem
+from segapp.io.spatialdata_in import read_spatialdata
 from segapp.io.tenx import read_visium_hd
 from segapp.io.transcripts_table import UM_PER_PX, find_maker, read_transcripts_table
+from segapp.io.zarr_groups import is_zarr, kind_of_zarr
+
+__all__ = ["UM_PER_PX", "read_transcripts"]
 
 _IN_FOLDER = ("transcripts.parquet", "transcripts.csv.gz", "detected_transcripts.csv")
 _HDF5, _PARQUET, _GZIP = b"\x89HDF", b"PAR1", b"\x1f\x8b"
@@ -22,13 +28,15 @@ def read_transcripts(path: str | Path, tick: Tick = no_tick, *, um_per_px: float
     Parameters
     ----------
     path : str or Path
-        GEM (text, plain or gzip), GEF (HDF5), a feature-barcode matrix of Visium HD (.h5) or the folder of one bin
-        size, or a table with one line a molecule (CSV or Parquet of Xenium, MERSCOPE, CosMx) or the folder of such a
-        run.
+        GEM (text, plain or gzip), GEF (HDF5, bin 1 or cell bins), a feature-barcode matrix of Visium HD (.h5) or the
+        folder of one bin size, a table with one line a molecule (CSV or Parquet of Xenium, MERSCOPE, CosMx) or the
+        folder of such a run, an AnnData of bins (.h5ad or zarr), or a SpatialData store or one element in it
+        (``section.zarr/points/transcripts``).
     tick : callable
         Progress.
     um_per_px : float
-        Side of the pixels in micrometres into which single molecules are counted; other formats have their own.
+        Side of the pixels in micrometres into which single molecules are counted; other formats have their own, and an
+        AnnData that does not say its unit of length is taken to have this one.
 
     Returns
     -------
@@ -48,17 +56,33 @@ def read_transcripts(path: str | Path, tick: Tick = no_tick, *, um_per_px: float
     2
     """
     path = Path(path)
+    if is_zarr(path):
+        return _read_zarr(path, tick, um_per_px)
     if path.is_dir():
         table = next((path / name for name in _IN_FOLDER if (path / name).is_file()), None)
         return read_visium_hd(path, tick) if table is None else read_transcripts_table(table, tick, um_per_px=um_per_px)
     kind = _kind(path)
     if kind == "gef":
         return read_gef(path, tick)
+    if kind == "cells":
+        return read_gef_cells(path, tick)
+    if kind == "anndata":
+        return read_anndata(path, tick, um_per_px=um_per_px)
     if kind == "matrix":
         return read_visium_hd(path, tick)
     if kind == "table":
         return read_transcripts_table(path, tick, um_per_px=um_per_px)
     return read_gem(path, tick)
+
+
+def _read_zarr(path: Path, tick: Tick, um_per_px: float) -> Transcripts:
+    kind = kind_of_zarr(path)
+    if kind == "anndata":
+        return read_anndata(path, tick, um_per_px=um_per_px)
+    if kind in ("spatialdata", "points", "tables"):
+        return read_spatialdata(path, tick, um_per_px=um_per_px)
+    what = {"image": "an image, which goes where the stain goes", "shapes": "shapes"}.get(kind, "zarr of another kind")
+    raise InputError(f"{path} is {what}; transcripts in zarr are a SpatialData store or an AnnData.")
 
 
 def _kind(path: Path) -> str:
@@ -83,13 +107,16 @@ def _kind(path: Path) -> str:
 def _kind_of_hdf5(path: Path) -> str:
     with open_hdf5(path, "HDF5") as file:
         groups = set(file)
-    if groups & {"geneExp", "cellBin"}:
+    if "geneExp" in groups:
         return "gef"
+    if "cellBin" in groups:
+        return "cells"
     if "matrix" in groups:
         return "matrix"
     if {"obs", "var"} <= groups:
-        raise InputError(
-            f"{path} is an AnnData, which has lost where single UMIs lie; give the GEM or GEF it came from."
-        )
+        return "anndata"
     shown = ", ".join(sorted(groups)[:6]) or "nothing"
-    raise InputError(f"{path} is HDF5 with {shown}, neither a GEF (geneExp) nor a feature-barcode matrix (matrix).")
+    raise InputError(
+        f"{path} is HDF5 with {shown}, neither a GEF (geneExp), nor a feature-barcode matrix (matrix), nor an AnnData "
+        "(obs, var)."
+    )

@@ -15,7 +15,7 @@ from segapp.core.types import InputError, Tick, Transcripts, no_tick
 UM_PER_PX = 0.5
 """Side of a pixel in micrometres that molecules are binned to."""
 
-_CONTROLS = (
+CONTROLS = (
     "negcontrol",
     "negprb",
     "negative",
@@ -132,7 +132,7 @@ def read_transcripts_table(path: str | Path, tick: Tick = no_tick, *, um_per_px:
     if "is_gene" in frame.columns:
         frame = frame.filter(pl.col("is_gene").cast(pl.Boolean))
     name = pl.col(maker.gene)
-    frame = frame.filter(~name.str.to_lowercase().str.contains(f"^({'|'.join(_CONTROLS)})"))
+    frame = frame.filter(~name.str.to_lowercase().str.contains(f"^({'|'.join(CONTROLS)})"))
     if not len(frame):
         raise InputError(f"{path} holds no molecule of a gene of sufficient quality; check the file.")
     places = []

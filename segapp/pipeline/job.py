@@ -82,6 +82,7 @@ def run(
     export: str | Iterable[str] = (),
     tick: Tick = no_tick,
     watch: Callable[[Session], None] | None = None,
+    um_per_px: float | None = None,
 ) -> Result:
     """Segment one section: from a GEM, and a stain where there is one, to cells x genes.
 
@@ -105,6 +106,9 @@ def run(
         Called often; raises `Cancelled` to stop.
     watch : function, optional
         Called with the session before work begins, to listen to its events.
+    um_per_px : float, optional
+        Side of the pixels in micrometres that single molecules are counted in; by default that of the pixels of the
+        stain where its file says it, else 0.5. Other formats have their own.
 
     Returns
     -------
@@ -135,8 +139,8 @@ def run(
     _choose(session, preset, recipe, set)
     if watch is not None:
         watch(session)
-    transcripts = gem if isinstance(gem, Transcripts) else _read_transcripts(gem, tick)
     image = stain if isinstance(stain, StainFile) or stain is None else _read_stain(stain)
+    transcripts = gem if isinstance(gem, Transcripts) else _read_transcripts(gem, tick, image, um_per_px)
     chosen = session.preset
     source = {
         name: str(Path(path).resolve())
@@ -218,10 +222,11 @@ def _patches(session: Session, changes: Any) -> dict[str, dict[str, Any]]:
     return patches
 
 
-def _read_transcripts(path: str | Path, tick: Tick) -> Transcripts:
-    from segapp.io.transcripts import read_transcripts
+def _read_transcripts(path: str | Path, tick: Tick, stain: StainFile | None, um_per_px: float | None) -> Transcripts:
+    from segapp.io.transcripts import UM_PER_PX, read_transcripts
 
-    return read_transcripts(path, tick)
+    said = None if stain is None else stain.um_per_px
+    return read_transcripts(path, tick, um_per_px=um_per_px or said or UM_PER_PX)
 
 
 def _read_stain(path: str | Path) -> StainFile:

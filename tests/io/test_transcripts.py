@@ -143,7 +143,7 @@ def test_a_gef_that_cannot_be_used_says_why(tmp_path):
     assert "cut short" in told(read_transcripts, path)
     with h5py.File(tmp_path / "c.gef", "w") as file:
         file.create_group("cellBin")
-    assert "cell bins" in told(read_transcripts, tmp_path / "c.gef")
+    assert "cell bins" in told(read_gef, tmp_path / "c.gef")
     with h5py.File(gef_file(tmp_path), "r+") as file:
         genes = file["geneExp/bin1/gene"]
         genes[1] = (b"Malat1", b"", 2, 9)
@@ -221,7 +221,7 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
     with h5py.File(tmp_path / "a.h5ad", "w") as file:
         file.create_group("obs")
         file.create_group("var")
-    assert "is an AnnData" in told(read_transcripts, tmp_path / "a.h5ad")
+    assert "lacks X; give a whole AnnData" in told(read_transcripts, tmp_path / "a.h5ad")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file.create_group("weights")
     assert "HDF5 with weights" in told(read_transcripts, tmp_path / "b.h5")

@@ -14,6 +14,7 @@ from segapp.core.types import Cancelled, InputError, SegappError
 from segapp.io.estimate import estimate
 from segapp.io.folders import GEMS, STAINS, Upload, allowed, inside, kind_of, list_folder, uploads_folder
 from segapp.io.samples import SAMPLES
+from segapp.io.zarr_groups import has_image
 from segapp.pipeline.presets import PRESETS
 from segapp.views.opening import OpenDialog
 
@@ -105,6 +106,8 @@ class Opening(Feature):
     def _take(self, path: Path) -> None:
         if kind_of(path.name) == "gem":
             self.gem = path
+            if self.stain is None and has_image(path):
+                self.stain = path
         else:
             self.stain = path
         self._tell_chosen()
@@ -167,13 +170,15 @@ class Opening(Feature):
     def open_files(self, gem: str | Path, stain: str | Path | None = None) -> None:
         """Open transcripts of any format, with the stain of the same section where there is one."""
         from segapp.io.image import read_stain
-        from segapp.io.transcripts import read_transcripts
+        from segapp.io.transcripts import UM_PER_PX, read_transcripts
 
         for path in (gem, stain):
             self._check_reach(path)
 
         def read(tick: Any) -> tuple[Any, Any, str]:
-            return read_transcripts(gem, tick), None if stain is None else read_stain(stain), Path(gem).name
+            image = None if stain is None else read_stain(stain)
+            um = UM_PER_PX if image is None else image.um_per_px or UM_PER_PX
+            return read_transcripts(gem, tick, um_per_px=um), image, Path(gem).name
 
         source = {"gem": str(Path(gem).resolve())} | ({} if stain is None else {"stain": str(Path(stain).resolve())})
         self.open(read, Path(gem).name, source)
