@@ -318,6 +318,46 @@ def bin_sums(counts: np.ndarray, binsize: int) -> np.ndarray:
     return sums * (binsize**2 / area)
 
 
+def part_sums(counts: np.ndarray, binsize: int, top: int, left: int) -> tuple[int, int, np.ndarray]:
+    """Sum the counts of a window into the squares of the whole field; those of windows side by side add up.
+
+    Parameters
+    ----------
+    counts : (H, W) counts
+        UMIs a pixel.
+    binsize : int
+        Side of a square in px.
+    top, left : int
+        Row and column of the window's first pixel in the field.
+
+    Returns
+    -------
+    row, column : int
+        The first square.
+    sums : (h, w) float64
+        UMIs of the window in each square.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> part_sums(np.ones((1, 3), np.uint8), 2, 0, 3)
+    (0, 1, array([[1., 2.]]))
+    """
+    firsts, at = [], []
+    for start, side in zip((top, left), counts.shape, strict=True):
+        firsts.append(start // binsize)
+        edges = np.arange(firsts[-1] * binsize, start + side, binsize) - start
+        at.append(np.maximum(edges, 0))
+    sums = np.add.reduceat(np.add.reduceat(counts, at[1], axis=1, dtype=np.float64), at[0], axis=0)
+    return firsts[0], firsts[1], sums
+
+
+def whole_squares(sums: np.ndarray, binsize: int, shape: tuple[int, int]) -> np.ndarray:
+    """Scale squares that the edge of the field cuts off to the area of a whole one, as `bin_sums` does."""
+    sides = [np.diff(np.append(np.arange(0, side, binsize), side)) for side in shape]
+    return sums * (binsize**2 / np.outer(*sides))
+
+
 def cut_height(heights: np.ndarray) -> float:
     """Return the height at which the number of clusters stops falling steeply: the knee of the tree.
 

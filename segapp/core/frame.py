@@ -25,6 +25,7 @@ __all__ = [
     "RnaParams",
     "StainParams",
     "choose_channel",
+    "extent",
     "orient",
     "pixel_size",
     "place_stain",
@@ -104,6 +105,38 @@ def place_stain(
     grid = Grid(x0, y0, stain.shape[0], stain.shape[1], um_per_px)
     _check_cover(stain_file.name, grid, transcripts, params)
     return stain, grid
+
+
+def extent(shape: tuple[int, int], name: str, transcripts: Transcripts, um_per_px: float, params: StainParams) -> Grid:
+    """Return the frame of a stain whose pixels are elsewhere; `place_stain` does the same with them.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the stain once it is upright.
+    name : str
+        For messages.
+    transcripts : Transcripts
+        Their bounding box, and their header, are looked at.
+    um_per_px : float
+        Side of a pixel in micrometres.
+    params : StainParams
+        Orientation and origin.
+
+    Raises
+    ------
+    InputError
+        When the stain does not cover the transcripts, or is of more than twice their area.
+    """
+    grid = Grid(*_origin(transcripts, params.origin), *shape, um_per_px)
+    if not _covers(grid, transcripts.bbox):
+        x_min, y_min, x_max, y_max = transcripts.bbox
+        raise InputError(
+            f"{name} does not fit the transcripts: it is {grid.height} x {grid.width} px (rows x columns) from "
+            f"({grid.x0}, {grid.y0}), they span x {x_min}-{x_max}, y {y_min}-{y_max}; "
+            f"{_likely_cause(grid, transcripts, params)}"
+        )
+    return grid
 
 
 def choose_channel(stain_file: StainFile, channel: str) -> np.ndarray:

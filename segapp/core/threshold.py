@@ -193,7 +193,25 @@ def knee(values: np.ndarray) -> float | None:
         x = np.linspace(ordered[0], ordered[-1], N_BINS)
     else:
         x = ordered[np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1.0))].astype(float)
-    y = np.searchsorted(ordered, x, side="right") / ordered.size
+    return knee_of(x, np.searchsorted(ordered, x, side="right"))
+
+
+def knee_of(x: np.ndarray, upto: np.ndarray) -> float | None:
+    """Return the knee of a cumulative distribution; what `knee` does once it has counted.
+
+    Parameters
+    ----------
+    x : (N,) float64
+        Values, ascending.
+    upto : (N,) int64
+        How many values are at most that; the last one is all of them.
+
+    Examples
+    --------
+    >>> knee_of(np.arange(40.0), np.cumsum(np.maximum(1, 2000 // 2 ** np.arange(40))))
+    9.0
+    """
+    y = upto / upto[-1]
     x, y = x[_KNEE_CLIP:], y[_KNEE_CLIP:]
     if x.size < 3 or y[0] == y[-1]:
         return None

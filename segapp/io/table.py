@@ -157,7 +157,7 @@ def to_anndata(
             "um_per_px": grid.um_per_px,
         },
         "recipe": text,
-        "versions": _versions(),
+        "versions": versions(),
         "inputs": {"transcripts": transcripts.digest, **(inputs or {})},
     }
     return table
@@ -202,7 +202,7 @@ def _picture_of_counts(transcripts: Transcripts, grid: Grid) -> np.ndarray:
     return np.sqrt(umis).astype(np.float32).reshape(grid.shape)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -14,6 +14,7 @@ from segapp.core.align.affine import GAIN, align_affine
 from segapp.core.align.by_hand import measure, shift_knob, shifted
 from segapp.core.align.ncc import Judge, ncc, overlap_ncc
 from segapp.core.align.progress import Progress
+from segapp.core.align.rows import rows_needed, warp_rows
 from segapp.core.align.tps import align_tps, auto_mesh, folds, landmark_affine
 from segapp.core.align.transform import Alignment, as_matrix, matrix_to_theta, theta_to_matrix, warp
 from segapp.core.checks import check_counts, check_image
@@ -28,10 +29,12 @@ __all__ = [
     "matrix_to_theta",
     "measure",
     "ncc",
+    "rows_needed",
     "shifted",
     "theta_to_matrix",
     "warm",
     "warp",
+    "warp_rows",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -255,6 +255,20 @@ def rescale(matrix: np.ndarray, factor: float) -> np.ndarray:
     """Return the same transform for images that are `factor` times as large."""
     scale = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
     return (scale @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(scale))[:2]
+
+
+def rescaled(alignment: Alignment, factor: float, shape: tuple[int, int]) -> Alignment:
+    """Return an alignment for images that are `factor` times as large, in a frame of the given shape.
+
+    Examples
+    --------
+    >>> small = Alignment("affine", (10, 10), ((1, 0, 1), (0, 1, 0)))
+    >>> rescaled(small, 4, (40, 40)).shift
+    (4.0, 0.0)
+    """
+    points = tuple(tuple((value + 0.5) * factor - 0.5 for value in point) for point in alignment.points)
+    matrix = as_matrix(rescale(np.array(alignment.matrix), factor))
+    return replace(alignment, shape=shape, matrix=matrix, points=points)  # type: ignore[arg-type]
 
 
 def as_matrix(matrix: np.ndarray) -> Matrix:

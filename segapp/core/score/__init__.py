@@ -17,7 +17,7 @@ from segapp.core.params import Params, Variants, knob
 from segapp.core.score import lookup, mixture, moran, propagation
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
 from segapp.core.score.kept import keep_last
-from segapp.core.score.mask import ScoreMaskParams, fit_threshold, mask_scores
+from segapp.core.score.mask import ScoreMaskParams, Sketch, fit_threshold, mask_scores
 from segapp.core.score.mixture import MixtureKnobs, fit_mixture
 from segapp.core.score.model import Mixture, log_odds_table, posterior_table
 from segapp.core.score.moran import MoranParams, fit_moran, score_moran
@@ -32,6 +32,7 @@ __all__ = [
     "METHODS",
     "NUCLEI_SCORE",
     "ScoreMaskParams",
+    "Sketch",
     "apply_score",
     "count_sums",
     "fit_histograms",

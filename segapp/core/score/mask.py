@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from segapp.core.checks import check_image, check_mask, check_same_shape
 from segapp.core.morphology import close_open
 from segapp.core.params import Params, knob
-from segapp.core.threshold import knee_or_otsu, otsu
+from segapp.core.threshold import N_BINS, knee_of, knee_or_otsu, otsu, otsu_of
 from segapp.core.types import Fitted, ScoreInfo
 
 
@@ -138,3 +139,50 @@ def mask_scores(
     mk = default_mk(info) if params.mk == "auto" else params.mk
     mask = close_open(scores >= threshold, mk)
     return (mask if certain is None else mask | certain), threshold
+
+
+_NONE = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """Scores of a map in parts: what a threshold needs of them, between the extremes of the whole.
+
+    Parameters
+    ----------
+    low, high : float32
+        Lowest and highest score of the whole map.
+
+    Examples
+    --------
+    >>> scores = np.random.default_rng(0).random((40, 50), np.float32)
+    >>> sketch = Sketch(scores.min(), scores.max())
+    >>> parts = [sketch.look(scores[:13]), sketch.look(scores[13:])]
+    >>> all(sketch.threshold(parts, rule) == find_threshold(scores, rule) for rule in ("auto", "knee"))
+    True
+    """
+
+    low: np.float32
+    high: np.float32
+
+    def look(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a part adds: its histogram, and how many scores lie at or below even steps."""
+        # of the type of the scores: the edges are then those that numpy finds by itself
+        counts, _ = np.histogram(scores, bins=N_BINS, range=(self.low, self.high))  # type: ignore[arg-type]
+        steps = np.linspace(self.low, self.high, N_BINS)
+        upto = np.searchsorted(np.sort(scores.ravel()), steps, side="right")
+        return counts, upto
+
+    def threshold(self, parts: list[tuple[np.ndarray, np.ndarray]], rule: Literal["auto", "knee"]) -> float:
+        """Return what `find_threshold` finds in the whole map."""
+        if not self.low < self.high:
+            return float(np.nextafter(np.float32(self.high), np.float32(np.inf)))
+        edges = np.histogram_bin_edges(_NONE, bins=N_BINS, range=(self.low, self.high))  # type: ignore[arg-type]
+        counts = np.sum([part for part, _ in parts], axis=0).astype(float)
+        centres = (edges[1:] + edges[:-1]) / 2
+        if rule == "knee":
+            steps = np.linspace(self.low, self.high, N_BINS)
+            found = knee_of(steps, np.sum([part for _, part in parts], axis=0))
+            if found is not None:
+                return found
+        return otsu_of(counts, centres)

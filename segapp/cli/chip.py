@@ -1,0 +1,113 @@
+"""The commands for chips: convert one, and run one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+
+def add_chip_options(run: argparse.ArgumentParser) -> None:
+    """Add what `segapp run` takes for a converted chip."""
+    group = run.add_argument_group("a whole chip, tile by tile")
+    group.add_argument("--chip", metavar="DIR", help="chip that segapp convert wrote, in place of --gem and --stain")
+    group.add_argument("--tile", type=int, metavar="PX", help="side of a tile; smaller takes less memory (2048)")
+    group.add_argument("--workers", type=int, metavar="N", help="worker processes; by default threads of this one")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, such as tcp://host:8786")
+    group.add_argument("--memory", metavar="SIZE", help="memory that may be used, such as 8GB; by default what is free")
+    group.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    group.add_argument("--dry-run", action="store_true", help="only print what the run will take")
+
+
+def add_convert(commands: Any) -> None:
+    """Add `segapp convert`."""
+    convert = commands.add_parser("convert", help="convert a GEM to a chip that segapp run --chip takes, of any size")
+    convert.add_argument("gem", metavar="GEM", help="UMI records, plain or gzip")
+    convert.add_argument("--stain", metavar="FILE", help="image of the same section")
+    convert.add_argument("--out", required=True, metavar="DIR", help="folder of the chip; a begun one is gone on with")
+    convert.set_defaults(function=_convert)
+
+
+def run_chip_command(options: argparse.Namespace) -> int:
+    """Run a chip as `segapp run --chip` asks for."""
+    from segapp.pipeline.chip import run_chip
+    from segapp.pipeline.chip.plan import bytes_of, check_fits, plan_run
+
+    tile = options.tile
+    plan = plan_run(
+        options.chip,
+        options.out,
+        preset=options.preset,
+        recipe=options.recipe,
+        set=options.set,
+        tile=tile,
+        workers=options.workers,
+        memory=None if options.memory is None else bytes_of(options.memory),
+    )
+    print(plan.text(), file=sys.stderr)
+    check_fits(plan)
+    if options.dry_run:
+        return 0
+    with _Lines() as lines:
+        result = run_chip(
+            options.chip,
+            options.out,
+            preset=options.preset,
+            recipe=options.recipe,
+            set=options.set,
+            tile=plan.tile,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            resume=options.resume,
+            tell=lines,
+        )
+    for line in result.summary["notes"]:
+        print(f"segapp: {line}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(result.summary))
+    else:
+        print(
+            "{n_cells:,} cells, {umis_assigned:,} of {n_umis:,} UMIs assigned, in {seconds_total:.0f} s".format(
+                **result.summary
+            )
+        )
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from segapp.io.chip import convert_chip
+
+    with _Lines() as lines:
+        chip = convert_chip(options.gem, options.out, stain=options.stain, tell=lines)
+    print(
+        f"{chip.path}: {chip.n_records:,} records, {chip.n_umis:,} UMIs, {chip.box.height} x {chip.box.width} px"
+        + ("" if chip.stain is None else ", with a stain")
+    )
+    return 0
+
+
+class _Lines:
+    """Progress as one line that is written over on a terminal, and as a line a phase elsewhere."""
+
+    def __init__(self) -> None:
+        self.phase, self.shown = "", 0.0
+        self.terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.terminal and self.phase:
+            print(file=sys.stderr)
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self.phase:
+            end = "\n" if self.phase and self.terminal else ""
+            print(f"{end}{phase}", end="" if self.terminal else "\n", file=sys.stderr, flush=True)
+            self.phase, self.shown = phase, 0.0
+        if self.terminal and now - self.shown > 0.2:
+            self.shown = now
+            print(f"\r{phase} {100 * done // max(total, 1)} %", end="", file=sys.stderr, flush=True)
