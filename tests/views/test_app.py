@@ -8,18 +8,9 @@ from segapp.views.scene import CURVES, IMAGES
 
 
 @pytest.fixture
-def sent(monkeypatch):
-    """Messages to the page."""
-    from segapp.views.canvas import Canvas
-
-    messages = []
-    monkeypatch.setattr(Canvas, "send", lambda self, message, buffers=None: messages.append((message, buffers)))
-    return messages
-
-
-@pytest.fixture
-def app(session, sent, tmp_path):
-    return App(session, out=tmp_path)
+def app(sent, app):
+    """The app, whose messages are seen from the first on."""
+    return app
 
 
 def frames(app, sent, layer):

@@ -12,11 +12,6 @@ from segapp.views import theme
 
 
 @pytest.fixture
-def app(session, tmp_path):
-    return App(session, out=tmp_path)
-
-
-@pytest.fixture
 def compare(app):
     return app.features["compare"]
 

@@ -3,33 +3,14 @@
 import numpy as np
 import pytest
 
-from segapp.app import App
 from segapp.core.align import Alignment, shifted
 from segapp.pipeline.job import run
-from segapp.pipeline.session import Session
-from segapp.pipeline.store import Store
-
-
-@pytest.fixture(scope="module")
-def store():
-    """Results that the tests share: each of them starts from the same cells."""
-    return Store()
 
 
 @pytest.fixture
-def sent(monkeypatch):
-    from segapp.views.canvas import Canvas
-
-    messages = []
-    monkeypatch.setattr(Canvas, "send", lambda self, message, buffers=None: messages.append((message, buffers)))
-    return messages
-
-
-@pytest.fixture
-def app(sample, store, sent, tmp_path):
-    session = Session("sync", store=store)
-    session.load(sample.transcripts, sample.stain, name=sample.title)
-    return App(session, out=tmp_path)
+def app(sent, app):
+    """The app, whose messages are seen from the first on."""
+    return app
 
 
 def page(app, **message):

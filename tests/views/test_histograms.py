@@ -7,11 +7,6 @@ from segapp.views.histogram import PARKED, HistogramView, Line
 
 
 @pytest.fixture
-def app(session, tmp_path):
-    return App(session, out=tmp_path)
-
-
-@pytest.fixture
 def shown(app):
     return app.features["histograms"]
 

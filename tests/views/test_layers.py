@@ -9,13 +9,6 @@ from segapp.views.scene import SCENE
 
 
 @pytest.fixture
-def sent(monkeypatch):
-    messages = []
-    monkeypatch.setattr(Canvas, "send", lambda self, message, buffers=None: messages.append((message, buffers)))
-    return messages
-
-
-@pytest.fixture
 def layers(sent):
     made = Layers(Canvas())
     made.canvas.place((20, 40), 0.5)

@@ -1,17 +1,5 @@
 """Slow stages wait for a person; everything else follows."""
 
-import pytest
-
-from segapp.app import App
-
-
-@pytest.fixture
-def app(session, monkeypatch):
-    import anywidget
-
-    monkeypatch.setattr(anywidget.AnyWidget, "send", lambda self, message, buffers=None: None)
-    return App(session)
-
 
 def test_a_slow_stage_waits_says_so_and_goes_on(app, session):
     app.live.paused["cell_score"] = 1.26

@@ -54,7 +54,9 @@ def test_a_value_that_cannot_be_is_refused_in_words(session):
     assert session.params["cell_score"].k == 7 == made.controls["k"].box.value
 
 
-def test_state_reason_and_seconds(session):
+def test_state_reason_and_seconds(sample):
+    session = Session("sync")
+    session.load(sample.transcripts, sample.stain)
     made = panel(session, "nuclei_mask")
     made.refresh()
     assert "Waiting" in made.badge.value

@@ -62,12 +62,16 @@ class Figures(Feature):
         if self.app.later is None:
             self._count(serial)
         else:
-            self.app.later(REST_S, lambda: self._count(serial))
+            self.app.later(REST_S, lambda: self._rested(serial))
+
+    def _rested(self, serial: int) -> None:
+        if not self.live.busy:
+            self._count(serial)
 
     @guarded
     def _count(self, serial: int) -> None:
         cells = self.session.peek("cells")
-        if serial != self._serial or self.live.busy:
+        if serial != self._serial:
             return
         if cells is None:
             self._forget()
