@@ -76,6 +76,7 @@ class App:
             sys.setswitchinterval(SWITCH_S)
         self._refresh_waits = False
         self._looks: dict[str, str] = {}
+        self._trace = ""
 
         self.canvas = Canvas(
             on_view=self._view,
@@ -101,6 +102,7 @@ class App:
         events.changed.connect(self._changed)
         events.started.connect(self._started)
         events.progress.connect(self._progress)
+        events.broke.connect(self._broke)
         events.failed.connect(self._failed)
         events.idle.connect(self._idle)
         self.live = Live(session, self._result, self._going, self.later, self._look, self._paused, self._visible)
@@ -279,8 +281,19 @@ class App:
         self._tell("progress", stage, done, total)
 
     @guarded
+    def _broke(self, stage: str, trace: str) -> None:
+        self._trace = trace
+
+    @guarded
     def _failed(self, stage: str, sentence: str) -> None:
-        self.banner.show(f"{self.session.pipeline[stage].title}: {sentence}")
+        trace, self._trace = self._trace, ""
+        text = f"{self.session.pipeline[stage].title}: {sentence}"
+        if trace:
+            text = (
+                f"{text} - segapp did not expect this. Undo the last change, or set other parameters; the views show "
+                "what was before. Please send the detail to those who look after segapp."
+            )
+        self.banner.show(text, detail=trace)
         self._tell("failed", stage, sentence)
         self.refresh_soon()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -25,7 +26,10 @@ class Status:
 
 
 class Events(SignalGroup):
-    """What a session tells: names of stages, in the order things happen."""
+    """What a session tells: names of stages, in the order things happen.
+
+    ``broke`` comes before ``failed`` where nobody foresaw the reason: it brings what a programmer wants to read.
+    """
 
     loaded = Signal()
     changed = Signal(str)
@@ -33,6 +37,7 @@ class Events(SignalGroup):
     progress = Signal(str, int, int)
     finished = Signal(str, float)
     previewed = Signal(str, object, bool, str)
+    broke = Signal(str, str)
     failed = Signal(str, str)
     idle = Signal()
 
@@ -64,7 +69,10 @@ class Listener:
 
     def failed(self, stage: str, key: str, error: Exception) -> None:
         """Keep the reason under the stage's key and tell it."""
-        sentence = str(error) if isinstance(error, SegappError) else f"{type(error).__name__}: {error}"
+        foreseen = isinstance(error, SegappError)
+        sentence = str(error) if foreseen else f"{type(error).__name__}: {error}"
         self.session._failures[key] = sentence
         self.session._running = None
+        if not foreseen:
+            self.session._emit("broke", stage, "".join(traceback.format_exception(error)))
         self.session._emit("failed", stage, sentence)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
 from segapp.core.score.preview import Box, fit_sample, preview_score, previews, sample_rows
-from segapp.core.types import Tick
+from segapp.core.types import Cancelled, Tick
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.store import Store
+
+log = logging.getLogger(__name__)
 
 PREVIEWED = {"cell_score": ("total", "bins", "cell_scores"), "nuclei_score": ("nuclear", "", "nuclei_scores")}
 """Stage -> the counts, the bins and the scores that a look at it is about."""
@@ -19,8 +22,21 @@ def preview(
 ) -> tuple[dict[str, Any], bool] | None:
     """Return artefacts as a first look, and whether their numbers were fitted to a sample only.
 
-    None where the stage has none to offer: its result is there already, something that it needs is not, or it is quick.
+    None where the stage has none to offer: its result is there already, something that it needs is not, it is quick, or
+    the look failed. A failure is for the stage itself to tell: it runs next, and tells with its name and its reason.
     """
+    try:
+        return _preview(snapshot, store, stage_name, window, tick)
+    except Cancelled:
+        raise
+    except Exception as error:
+        log.info("no first look at %s: %s", stage_name, error)
+        return None
+
+
+def _preview(
+    snapshot: Snapshot, store: Store, stage_name: str, window: Box | None, tick: Tick
+) -> tuple[dict[str, Any], bool] | None:
     names = PREVIEWED.get(stage_name)
     stage = snapshot.pipeline.by_name.get(stage_name)
     if names is None or stage is None or stage.fit is None or store.get(snapshot.key(stage)) is not None:

@@ -85,3 +85,28 @@ def test_a_sample_of_a_large_frame_fits_nearly_what_the_whole_does(monkeypatch, 
     few, all_ = (fit(counts, None, params).statistics["mixtures"]["0"] for fit in (fit_sample, fit_score))
     occupied = [sorted(zip(found["mu"], found["w"], strict=True))[-1] for found in (few, all_)]
     assert occupied[0][0] == pytest.approx(occupied[1][0], rel=0.15)
+
+
+def test_a_look_that_fails_leaves_it_to_the_stage_to_tell(session, looked, monkeypatch):
+    def broken(*words, **named):
+        raise ZeroDivisionError("of the look")
+
+    monkeypatch.setattr("segapp.pipeline.preview.preview_score", broken)
+    session.request(["cell_scores"], look=(None,))
+    assert ("done", "cell_score", None) in looked and session.peek("cell_scores") is not None
+
+
+def test_what_nobody_foresaw_brings_its_trace(session, monkeypatch):
+    told = []
+    session.events.broke.connect(lambda stage, trace: told.append(("broke", stage, trace)))
+    session.events.failed.connect(lambda stage, sentence: told.append(("failed", stage, sentence)))
+    stage = session.pipeline["cell_score"]
+
+    def broken(**named):
+        raise ZeroDivisionError("of the stage")
+
+    monkeypatch.setitem(stage.__dict__, "run", broken)
+    session.request(["cell_scores"])
+    (broke, failed) = told
+    assert broke[:2] == ("broke", "cell_score") and "in broken" in broke[2]
+    assert failed == ("failed", "cell_score", "ZeroDivisionError: of the stage")
