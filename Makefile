@@ -3,6 +3,7 @@
 # Variables: PYTHON       the interpreter to build .venv with (3.11 to 3.13; found when not given)
 #            TORCH_INDEX  a package index to take torch from, such as one with CPU builds (default: the usual index)
 #            ARGS         words for segapp app, pytest or the benchmark, such as  make test ARGS=tests/core
+#            WORKERS      how many processes share the tests
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,6 +17,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 endif
 TORCH_INDEX ?=
 ARGS ?=
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,10 +56,20 @@ demo: $(INSTALLED) ## Segment the simulated tissue on the command line and compa
 	$(BIN)/segapp compare $(OUT)/tissue/truth_cells.tif $(OUT)/demo/labels.tif
 	@echo "cells: $(OUT)/demo/cells.h5ad"
 
+# What a page in a browser waits for is real time, so these tests have the machine for themselves. The others are shared
+# by processes that compute on one thread each; with ARGS there is one process.
 test: $(INSTALLED) ## Run every test, those in a real browser included
 	@$(BIN)/python .ci/check_system.py browser
 	@mkdir -p $(ARTEFACTS)
+ifneq ($(ARGS),)
 	$(BIN)/python -m pytest --junitxml=$(ARTEFACTS)/junit.xml $(ARGS)
+else
+	failed=0; \
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal \
+		--ignore=tests/ui --junitxml=$(ARTEFACTS)/junit.xml || failed=1; \
+	$(BIN)/python -m pytest tests/ui --junitxml=$(ARTEFACTS)/junit-browser.xml || failed=1; \
+	exit $$failed
+endif
 
 test-tensorflow: $(TENSORFLOW_INSTALLED) ## Check StarDist models read in torch against TensorFlow, in .venv-tensorflow
 	$(TENSORFLOW) -m pytest tests/extras $(ARGS)
@@ -82,7 +94,7 @@ lint: $(INSTALLED) ## Style, types, the floors between modules, and notebooks wi
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 docs: $(INSTALLED) ## Draw the pictures and build the documentation into docs/_build/html; a warning is an error
-	$(BIN)/python docs/pictures.py
+	cd docs && ../$(BIN)/python -m pictures
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "documentation: docs/_build/html/index.html"
 

@@ -52,7 +52,7 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 def test_pictures_are_those_that_pages_show():
-    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("pictures*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "pictures").glob("*.py"))
     made = set(re.findall(r"^@picture\ndef (\w+)", text, re.MULTILINE))
     wanted = {name for text in TEXT.values() for name in re.findall(r"\{figure\} /_build/pictures/(\w+)\.png", text)}
     assert made == wanted

@@ -1,13 +1,11 @@
-"""Draw the pictures of nuclei by network; `docs/pictures.py` calls them."""
+"""Draw nuclei found by a network."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
-from pictures import CELLS_COLOUR, NUCLEI_COLOUR, TRUTH_COLOUR, bar, outline, panels, show
 
 from segapp import load_sample
 from segapp.core.engines.options import StardistParams
@@ -17,17 +15,10 @@ from segapp.core.label.watershed import NucleiWatershedParams, label_nuclei
 from segapp.core.stain import NucleiMaskParams, mask_nuclei
 from segapp.io.models import open_model
 
+from .canvas import CELLS_COLOUR, NUCLEI_COLOUR, TRUTH_COLOUR, bar, outline, panels, picture, show
+
 VIEW = np.s_[420:620, 380:580]
 """100 x 100 µm of the real ssDNA image, dense and sparse tissue side by side."""
-
-PICTURES: dict[str, Callable[[], plt.Figure]] = {}
-
-
-def picture(function: Callable[[], plt.Figure]) -> Callable[[], plt.Figure]:
-    """Register a picture under the name of its function."""
-    PICTURES[function.__name__] = function
-    return function
-
 
 PARAMS = StardistParams(equalize=0)
 
