@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import grimp
 import pytest
@@ -22,12 +22,12 @@ class Blocker(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Blocker())
-floor = importlib.import_module({floor!r})
-names = [module.name for module in pkgutil.walk_packages(floor.__path__, {floor!r} + ".")]
-names = [name for name in names if name not in {late!r}]
-for name in names:
-    importlib.import_module(name)
-print(len(names))
+for floor in map(importlib.import_module, {floors!r}):
+    names = [module.name for module in pkgutil.walk_packages(floor.__path__, floor.__name__ + ".")]
+    names = [name for name in names if name not in {late!r}]
+    for name in names:
+        importlib.import_module(name)
+    print(len(names))
 """
 
 LIGHT = """
@@ -74,9 +74,14 @@ def python(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("floor", ["segapp.core", "segapp.io", "segapp.pipeline", "segapp.cs"])
-def test_every_module_below_the_views_imports_with_widgets_uninstalled(floor):
-    assert int(python(BLOCKED.format(blocked=set(WIDGETS), floor=floor, late=()))) > 0
+def imported_without(blocked: set[str], *floors: str, late: Iterable[str] = ()) -> list[int]:
+    """Import every module of the floors where packages are missing; return how many there were of each."""
+    return [int(n) for n in python(BLOCKED.format(blocked=blocked, floors=floors, late=late)).split()]
+
+
+def test_every_module_below_the_views_imports_with_widgets_uninstalled():
+    found = imported_without(set(WIDGETS), "segapp.core", "segapp.io", "segapp.pipeline", "segapp.cs")
+    assert len(found) == 4 and min(found) > 0
 
 
 def test_import_segapp_leaves_heavy_packages_alone(record_property):
@@ -88,8 +93,8 @@ def test_import_segapp_leaves_heavy_packages_alone(record_property):
 def test_core_and_pipeline_import_without_torch_or_tables():
     """Heavy packages are imported inside the functions that need them."""
     late = {"torch", "kornia", "pyro", "stardist", "csbdeep", "tensorflow", "anndata", "polars", "dask", "matplotlib"}
-    for floor in ("segapp.core", "segapp.pipeline"):
-        assert int(python(BLOCKED.format(blocked=late, floor=floor, late=TORCH_MODULES))) > 0
+    found = imported_without(late, "segapp.core", "segapp.pipeline", late=TORCH_MODULES)
+    assert len(found) == 2 and min(found) > 0
 
 
 @pytest.fixture(scope="module")
