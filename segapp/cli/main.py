@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from segapp import __version__
+from segapp.cli.batch import add_batch
 from segapp.cli.chip import add_chip_options, add_convert, run_chip_command
 from segapp.core.types import Cancelled, InputError, SegappError
 
@@ -92,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--gem", metavar="FILE", help="the UMI records, for formats that hold records")
     export.add_argument("--out", metavar="DIR", help="folder for the files; by default that of the run")
     export.set_defaults(function=_export)
+
+    add_batch(commands, _formats())
 
     sample = commands.add_parser("sample", help="write a sample with its truth where known")
     sample.add_argument("name", metavar="NAME", help="tissue, stereoseq or mosta")
