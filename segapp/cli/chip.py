@@ -88,6 +88,17 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
+def write_chip(options: argparse.Namespace) -> int:
+    """Write a simulated chip as `segapp sample chip` asks for."""
+    from segapp.io.chip.simulate import write_chip_sample
+
+    with _Lines() as lines:
+        paths = write_chip_sample(options.out, options.size or 26_460, options.seed or 0, tell=lines)
+    for path in paths:
+        print(path)
+    return 0
+
+
 class _Lines:
     """Progress as one line that is written over on a terminal, and as a line a phase elsewhere."""
 
