@@ -97,17 +97,7 @@ def _fit(sums: np.ndarray, method: str, **changes: Any) -> dict[str, Any]:
 
 
 def _components(mask: np.ndarray, seeds: np.ndarray | None) -> np.ndarray:
-    params = parts.SplitParams()
-    return parts.label_components(
-        mask,
-        area_threshold=parts.limit(params.area_threshold),
-        k=params.k,
-        min_area=params.min_area,
-        n_iter=params.n_iter,
-        distance=params.distance,
-        max_area=parts.limit(params.max_area),
-        seeds=seeds,
-    ).labels
+    return parts.label_components(mask, **parts.SplitParams().options(), seeds=seeds).labels
 
 
 def circle(inputs: Any) -> Call:

@@ -60,16 +60,8 @@ def splitting() -> plt.Figure:
     params = SplitParams()
     cores = erode_to_cores(mask, k=params.k, min_area=params.min_area, n_iter=params.n_iter)
     plain, made = (
-        label_components(
-            mask,
-            area_threshold=threshold,
-            k=params.k,
-            min_area=params.min_area,
-            n_iter=params.n_iter,
-            distance=params.distance,
-            max_area=float("inf"),
-        ).labels
-        for threshold in (float("inf"), float(params.area_threshold))
+        label_components(mask, **split.with_(max_area="off").options()).labels
+        for split in (params.with_(area_threshold="off"), params)
     )
     figure, axes = panels(4)
     show(axes[0], mask, f"mask, {int(mask.sum()):,} px²")

@@ -257,11 +257,8 @@ def label_connected_components(
     [[1, 1, 0, 0], [0, 0, 0, 2]]
     """
     params = build(components.SplitParams, knobs)
-    limits = {name: components.limit(getattr(params, name)) for name in ("area_threshold", "max_area")}
     seeds = None if seed_layer is None else layers.read(adata, seed_layer, "labels")
-    found = components.label_components(
-        layers.read_mask(adata, layer, "mask"), seeds=seeds, **params.model_dump() | limits
-    )
+    found = components.label_components(layers.read_mask(adata, layer, "mask"), seeds=seeds, **params.options())
     out_layer = out_layer or layers.with_suffix(layer, "labels")
     layers.write(adata, out_layer, found.labels)
     left = {"distance": found.unassigned_distance, "area": found.unassigned_area}

@@ -170,17 +170,7 @@ def label_cells(
         region = region | (kernels > 0)
 
     if isinstance(params, ComponentsCells):
-        made = label_components(
-            region,
-            area_threshold=limit(params.area_threshold),
-            k=params.k,
-            min_area=params.min_area,
-            n_iter=params.n_iter,
-            distance=params.distance,
-            max_area=limit(params.max_area),
-            seeds=kernels,
-            tick=tick,
-        )
+        made = label_components(region, **params.options(), seeds=kernels, tick=tick)
         return CellLabels(made.labels, {"distance": made.unassigned_distance, "area": made.unassigned_area})
     assert kernels is not None
     if isinstance(params, ExpandCells):

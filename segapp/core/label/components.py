@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -71,6 +71,17 @@ class SplitParams(Params):
         step=10,
         doc="Largest area that pieces and seeds grow to; off: no limit. Higher: larger cells.",
     )
+
+    def options(self) -> dict[str, Any]:
+        """Return the keywords of `label_components`, areas that are off without limit.
+
+        Examples
+        --------
+        >>> SplitParams(max_area="off").options()["max_area"]
+        inf
+        """
+        values = {name: getattr(self, name) for name in SplitParams.model_fields}
+        return values | {name: limit(values[name]) for name in ("area_threshold", "max_area")}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from segapp.core.checks import check_counts, check_image, check_mask, check_same
 from segapp.core.convolve import gauss_blur
 from segapp.core.density import bin_sums
 from segapp.core.label import _discs
-from segapp.core.label.components import SplitParams, label_components, limit
+from segapp.core.label.components import SplitParams, label_components
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask
 from segapp.core.label.watershed import watershed
 from segapp.core.params import Params, Variants, knob
@@ -190,16 +190,7 @@ def label_nuclei_rna(
     if inside is None:
         raise InputError(f"method={params.method} labels the mask of nuclei; pass one, or choose method=peaks.")
     if isinstance(params, ComponentNuclei):
-        return label_components(
-            inside,
-            area_threshold=limit(params.area_threshold),
-            k=params.k,
-            min_area=params.min_area,
-            n_iter=params.n_iter,
-            distance=params.distance,
-            max_area=limit(params.max_area),
-            tick=tick,
-        ).labels
+        return label_components(inside, **params.options(), tick=tick).labels
     if params.landscape == "distance":
         height = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, 5)
         markers = find_peaks_from_mask(inside, min_distance=params.min_distance)
