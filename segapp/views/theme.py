@@ -85,12 +85,6 @@ def label_colours() -> tuple[str, ...]:
     return tuple(colours)
 
 
-@functools.cache
-def bin_colours() -> tuple[str, ...]:
-    """Return the colours of density bins: 0 (outside) is clear, then from sparse (dark) to dense (bright)."""
-    return ("#00000000", *map_colours("cividis")[1:])
-
-
 def badge(state: str, reason: str = "") -> str:
     """Return the badge of a state; `reason` says in words why."""
     word, doc = STATES[state]

@@ -225,10 +225,6 @@ class Gen:
         image = np.stack(stack, 0 if axes == "CYX" else -1)
         return StainFile(image, axes, self.pick(((), ("DAPI", "RNA"))))
 
-    def rng_fresh(self) -> Fresh:
-        seed = self.int(0, 2**32 - 1)
-        return Fresh(lambda: np.random.default_rng(seed))
-
     def matrix(self) -> np.ndarray:
         """A 2 x 3 matrix that can be inverted and stays near the frame."""
         angle, scale = self.float(-3.0, 3.0), self.float(0.5, 2.0)
