@@ -103,6 +103,30 @@ def _write_gem(result: Result, path: Path) -> None:
     write_gem(dataclasses.replace(result.transcripts, cell_id=cell), path)
 
 
+def _write_spatialdata(result: Result, path: Path) -> None:
+    from segapp.io.spatialdata_out import write_spatialdata
+
+    write_spatialdata(path, result.table, result.labels, result.grid, nuclei=result.nuclei)
+
+
+def _write_ome_zarr(result: Result, path: Path) -> None:
+    from segapp.io.ngff import write_ome_zarr
+
+    found = next(iter(result.table.uns.get("spatial", {}).values()), None)
+    image = None if found is None else np.asarray(found["images"]["hires"])[:, :, 0]
+    step = 1 if found is None else round(1 / float(found["scalefactors"]["tissue_hires_scalef"]))
+    labels = {"cells": result.labels} if result.nuclei is None else {"cells": result.labels, "nuclei": result.nuclei}
+    write_ome_zarr(path, labels, result.grid, image=image, step=step)
+
+
+def _write_html(result: Result, path: Path) -> None:
+    from segapp.io.report import write_report
+
+    name = path.name.removesuffix(".html").removesuffix("_cells")
+    title = path.resolve().parent.name if name == "cells" else name
+    write_report(path, result.table, result.labels, result.grid, nuclei=result.nuclei, title=title)
+
+
 EXPORTERS: dict[str, Exporter] = {
     exporter.name: exporter
     for exporter in (
@@ -149,6 +173,30 @@ EXPORTERS: dict[str, Exporter] = {
             ".gem.gz",
             "The UMI records with a column CellID, 0 outside cells; what reads a GEM opens it.",
             _write_gem,
+        ),
+        Exporter(
+            "spatialdata",
+            "SpatialData (zarr folder)",
+            ".spatialdata.zarr",
+            "Picture, labels, outlines and table of the cells in px and in micrometres; "
+            "spatialdata, napari-spatialdata and squidpy open it.",
+            _write_spatialdata,
+        ),
+        Exporter(
+            "ome-zarr",
+            "Labels (OME-Zarr folder)",
+            ".ome.zarr",
+            "Labels of cells and nuclei with their picture, at all resolutions; "
+            "napari, QuPath, Fiji and Vizarr open it.",
+            _write_ome_zarr,
+        ),
+        Exporter(
+            "html",
+            "Report (one HTML page)",
+            ".html",
+            "Figures, overview, areas that look right and areas to look at twice, distributions, every parameter; "
+            "a browser opens it.",
+            _write_html,
         ),
     )
 }
