@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from segapp import __version__
 from segapp.cli.batch import add_batch
-from segapp.cli.chip import add_chip_options, add_convert, run_chip_command
+from segapp.cli.chip import add_chip_options, add_convert, run_chip_command, write_chip
 from segapp.core.types import Cancelled, InputError, SegappError
 
 BAD_INPUT = 2
@@ -97,9 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     add_batch(commands, _formats())
 
     sample = commands.add_parser("sample", help="write a sample with its truth where known")
-    sample.add_argument("name", metavar="NAME", help="tissue, stereoseq or mosta")
+    sample.add_argument("name", metavar="NAME", help="tissue, stereoseq, mosta, or chip: a simulated chip")
     sample.add_argument("--out", required=True, metavar="DIR", help="folder for the files")
-    sample.add_argument("--size", type=int, metavar="N", help="side in px (tissue)")
+    sample.add_argument("--size", type=int, metavar="N", help="side in px (tissue, chip)")
     sample.add_argument("--seed", type=int, metavar="S", help="seed of the simulation")
     sample.set_defaults(function=_sample)
 
@@ -182,6 +182,8 @@ def _export(options: argparse.Namespace) -> int:
 def _sample(options: argparse.Namespace) -> int:
     from segapp.io.samples import write_sample
 
+    if options.name == "chip":
+        return write_chip(options)
     for path in write_sample(options.name, options.out, size=options.size, seed=options.seed):
         print(path)
     return 0

@@ -153,18 +153,24 @@ def fit_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -
     58:236-244, 1963; for levels see `segapp.core.levels.find_levels`.
     """
     counts = check_counts(total, "total")
-    return fit_squares(bin_sums(counts, params.binsize), (counts.shape[0], counts.shape[1]), params, tick)
+    shape = counts.shape[0], counts.shape[1]
+    return fit_squares(part_sums(counts, grain(params), 0, 0)[2], shape, params, tick)
+
+
+def grain(params: RegionParams) -> int:
+    """Return the side in px of the smallest squares that regions are found with."""
+    return params.binsize
 
 
 def fit_squares(
-    density: np.ndarray, shape: tuple[int, int], params: RegionParams, tick: Tick = no_tick
+    sums: np.ndarray, shape: tuple[int, int], params: RegionParams, tick: Tick = no_tick
 ) -> dict[str, Any]:
     """Find the regions of a field that was summed into squares; see `fit_density`.
 
     Parameters
     ----------
-    density : (h, w) float64
-        UMIs a square, as `bin_sums` gives them.
+    sums : (h, w) float64
+        UMIs of each square of `grain` px, as `part_sums` gives them.
     shape : (int, int)
         Height and width of the field in px.
     params : WardParams or LevelsParams
@@ -177,6 +183,7 @@ def fit_squares(
     dict
         As `fit_density`.
     """
+    density = whole_squares(sums, params.binsize, shape)
     notes: list[str] = []
     scale, threshold = 0.0, 0.0
     bins = np.ones(density.shape, np.int32)

@@ -59,5 +59,5 @@ def reported(report: tuple[str, ...], numbers: list[int], params: Any, window: W
         edit = params.log[number - 1]
         x, y = (math.floor(value) for value in edit.points[0])
         if top <= min(max(y, 0), height - 1) < bottom and left <= min(max(x, 0), width - 1) < right:
-            found.append((number, f"Edit {number} ({edit.op} at x {x}, y {y}) no longer applies: {reason}."))
+            found.append((number, f"Edit {number} ({edit.op} at x {x}, y {y}) no longer applies: {reason}"))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segapp.core.tiling import Window
-from segapp.core.types import InputError, Tick, no_tick
+from segapp.core.types import InputError, Tick, Unavailable, no_tick
 from segapp.pipeline.chip.doubt import Doubt
 from segapp.pipeline.chip.edits import moved_edits, reach_of_edits
 from segapp.pipeline.chip.source import Source
@@ -95,7 +95,7 @@ class Evaluation:
             fit = PIPELINE[stage].fit
             assert fit is not None
             return fit(params=self.source.params[stage], tick=self.tick, **needs)
-        raise KeyError(f"the numbers of {stage} are not known yet")
+        raise Unavailable(f"the numbers of {stage} are not known yet: gather them on the chip, or estimate them, first")
 
     def _hold(self, values: Mapping[str, Any]) -> None:
         for value in values.values():

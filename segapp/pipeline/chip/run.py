@@ -23,7 +23,7 @@ from segapp.pipeline.chip.job import Job, Tile, name_of
 from segapp.pipeline.chip.joins import disagreeing
 from segapp.pipeline.chip.outputs import write_outputs
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.chip.statistics import Gather, ScoreGather, gathers
+from segapp.pipeline.chip.statistics import Gather, ScoreGather, gathers, upstream
 from segapp.pipeline.chip.workers import Workers, open_workers
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.recipe import Recipe
@@ -133,6 +133,45 @@ def run_chip(
     return ChipResult(out, summary)
 
 
+def gather_statistics(
+    chip: str | Path | Chip,
+    work: str | Path,
+    *,
+    preset: str | None = None,
+    recipe: str | Path | Recipe | Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    tile: int = TILE,
+    tell: Tell | None = None,
+) -> dict[str, Any]:
+    """Return the numbers of a whole chip, which `run_chip` finds in its first pass; nothing stays on the disk.
+
+    Parameters
+    ----------
+    chip, preset, recipe, set, tile, tell
+        As `run_chip` takes them.
+    work : path
+        Folder for what is kept meanwhile; it is made, and removed at the end.
+
+    Returns
+    -------
+    dict of str to Any
+        By stage.
+    """
+    opened = chip if isinstance(chip, Chip) else Chip.open(chip)
+    session = session_of(opened, preset, recipe, set)
+    text = json.dumps({name: params.to_json() for name, params in session.params.items()})
+    job = Job(str(opened.path.resolve()), str(Path(work).resolve()), text, tile=tile)
+    pool = open_workers(None, None)
+    try:
+        with warnings.catch_warnings(), disk_errors(Path(work)):
+            warnings.simplefilter("ignore", UserWarning)
+            job = _gather(job, pool, {}, tell or (lambda phase, done, total: None), {})
+            return dict(job.source().statistics)
+    finally:
+        pool.close()
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def session_of(chip: Chip, preset: str | None, recipe: Any, changes: Any) -> Session:
     """Return a session with the parameters of a run, and nothing loaded.
 
@@ -207,7 +246,7 @@ def _gather(job: Job, pool: Workers, given: dict[str, Any], tell: Tell, seconds:
     while pending:
         began = time.perf_counter()
         waits = {gather.stage for gather in pending}
-        ready = [gather for gather in pending if not _upstream(gather, choice) & (waits - {gather.stage})]
+        ready = [gather for gather in pending if not upstream(gather, choice) & (waits - {gather.stage})]
         phase = " + ".join(gather.stage for gather in ready)
         parts = _round(job, pool, number, ready, phase, tell)
         for gather, found in zip(ready, parts, strict=True):
@@ -219,13 +258,6 @@ def _gather(job: Job, pool: Workers, given: dict[str, Any], tell: Tell, seconds:
         job = _freeze(job, frozen, 2 + number)
         seconds[f"numbers: {phase}"] = seconds.get(f"numbers: {phase}", 0) + time.perf_counter() - began
     return job
-
-
-def _upstream(gather: Gather, choice: Choice) -> set[str]:
-    """Names of the stages that a gather needs the results of."""
-    return {
-        stage.name for name in gather.needs if name in PIPELINE.giver for stage in PIPELINE.closure((name,), choice)
-    }
 
 
 def _round(job: Job, pool: Workers, number: int, ready: list[Gather], phase: str, tell: Tell) -> list[list[Any]]:

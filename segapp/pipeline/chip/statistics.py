@@ -19,6 +19,8 @@ from segapp.core.score import range as score_range
 from segapp.core.types import Fitted, ScoreInfo
 from segapp.pipeline.chip.evaluate import Evaluation
 from segapp.pipeline.chip.source import Source
+from segapp.pipeline.stage import Choice
+from segapp.pipeline.stages import PIPELINE
 
 Box = tuple[int, int, int, int]
 
@@ -58,15 +60,15 @@ class DensityGather:
     def look(self, seen: Evaluation) -> Any:
         """Return the squares of a tile and their sums."""
         params: Any = seen.source.params["density"]
-        return density.part_sums(seen.core("total"), params.binsize, *seen.window.core[:2])
+        return density.part_sums(seen.core("total"), density.grain(params), *seen.window.core[:2])
 
     def settle(self, parts: Iterable[Any], params: Any) -> Any:
         """Add up and divide into regions."""
-        size = params.binsize
+        size = density.grain(params)
         sums = np.zeros(tuple(-(-side // size) for side in self.shape))
         for row, column, part in parts:
             sums[row : row + part.shape[0], column : column + part.shape[1]] += part
-        return density.fit_squares(density.whole_squares(sums, size, self.shape), self.shape, params)
+        return density.fit_squares(sums, self.shape, params)
 
 
 class CutGather:
@@ -207,3 +209,10 @@ def gathers(source: Source, stages: Iterable[str]) -> list[Gather]:
         elif stage in ("nuclei_rna_mask", "cell_mask"):
             made.append(ThresholdGather(source, stage))
     return made
+
+
+def upstream(gather: Gather, choice: Choice) -> set[str]:
+    """Return the names of the stages that a gather needs the results of."""
+    return {
+        stage.name for name in gather.needs if name in PIPELINE.giver for stage in PIPELINE.closure((name,), choice)
+    }

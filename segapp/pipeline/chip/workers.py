@@ -88,7 +88,7 @@ class Cluster:
                 n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
             )
         try:
-            self.client = Client(address or self._cluster, timeout=30)
+            self.client = Client(address or self._cluster, timeout=10)
         except OSError as error:
             raise Unavailable(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from None
         self.n = max(len(self.client.scheduler_info()["workers"]), 1)

@@ -92,7 +92,7 @@ def test_a_full_disk_is_said_and_gone_on_from(small, whole, tmp_path):
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limit[1]))
-        with pytest.raises(InputError, match="is full.*--resume"):
+        with pytest.raises(InputError, match=r"is full.*--resume"):
             run_chip(small.chip, tmp_path / "out", preset="stain+rna", set=CHANGES, tile=256)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)

@@ -1,0 +1,69 @@
+"""Every method of the base install in tiles, against the whole with the same numbers."""
+
+import numpy as np
+import pytest
+
+from segapp.core.types import Unavailable
+from segapp.pipeline.chip import run_chip
+from segapp.pipeline.chip.freeze import freeze
+from segapp.pipeline.chip.job import read_statistics
+from tests.pipeline.chip.conftest import labels_of, same_partition
+
+WATERSHED = "nuclei.source=watershed"
+EXACT = {
+    "markers peaks": ("stain", [WATERSHED, "nuclei_watershed.markers=peaks"]),
+    "markers erosion": (
+        "stain",
+        [WATERSHED, "nuclei_watershed.markers=erosion", "nuclei_watershed.landscape=distance"],
+    ),
+    "cells watershed": ("stain", [WATERSHED, "cells.method=watershed"]),
+    "cells both": ("stain+rna", [WATERSHED, "cells.region=both", "density.method=off"]),
+    "nuclei alone": ("stain", [WATERSHED, "cells.method=nuclei"]),
+    "limits": ("stain", [WATERSHED, "limits.min_area=150", "limits.max_area=600"]),
+    "gauss": ("rna-total", ["cell_score.method=gauss", "density.method=off"]),
+    "EM": ("rna-total", ["cell_score.method=EM"]),
+    "EM+gauss": ("rna-total", ["cell_score.method=EM+gauss", "density.method=ward"]),
+    "VI+gauss": ("rna-total", ["cell_score.method=VI+gauss", "density.method=off"]),
+    "VI+BP": ("rna-total", ["cell_score.method=VI+BP", "density.method=off"]),
+    "rna components": ("rna-nuclear", ["nuclei_rna.method=components"]),
+    "rna watershed": ("rna-nuclear", ["nuclei_rna.method=watershed"]),
+    "rna landscape": ("rna-nuclear", ["nuclei_rna.method=watershed", "nuclei_rna.landscape=rna"]),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_method_gives_the_same_cells_in_tiles(small, tmp_path, name):
+    preset, changes = EXACT[name]
+    tiled, whole, _ = small.compare(tmp_path / "out", preset, ["align.mode=off", *changes])
+    assert tiled.max() > 50
+    assert same_partition(tiled, whole)
+
+
+def test_edits_by_hand_are_replayed_across_tiles(small, tmp_path):
+    log = [
+        {"op": "delete", "points": [[255.5, 255.5]]},
+        {"op": "draw", "points": [[240, 240], [275, 240], [275, 275], [240, 275]]},
+        {"op": "merge", "points": [[240.5, 100.5], [272.5, 100.5]]},
+        {"op": "split", "points": [[256, 380], [256, 420]]},
+        {"op": "exclude", "points": [[300, 300], [420, 300], [420, 420], [300, 420]]},
+        {"op": "delete", "points": [[2.5, 2.5]]},
+    ]
+    session = small.session("stain", ["align.mode=off", WATERSHED])
+    session.set("edits", log=log)
+    recipe = session.recipe()
+    result = run_chip(small.chip, tmp_path / "out", recipe=recipe, tile=256)
+    freeze(session, read_statistics(tmp_path / "out" / "statistics.json"))
+    assert same_partition(labels_of(tmp_path / "out"), session.get("cells"))
+    assert result.summary["notes"] == list(session.get("edit_report"))
+
+
+def test_what_compares_each_pixel_with_all_others_is_refused(small, tmp_path):
+    with pytest.raises(Unavailable, match=r"moran.*choose"):
+        run_chip(small.chip, tmp_path / "out", preset="rna-total", set=["cell_score.method=moran"], tile=256)
+
+
+def test_odd_tiles_give_the_same(small, tmp_path):
+    first = small.compare(tmp_path / "a", "stain", ["align.mode=off", WATERSHED], tile=512)[0]
+    for tile in (256, 320, 448):
+        again = small.compare(tmp_path / str(tile), "stain", ["align.mode=off", WATERSHED], tile=tile)[0]
+        assert np.array_equal(first, again)
