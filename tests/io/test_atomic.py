@@ -3,7 +3,7 @@
 import pytest
 
 from segapp.core.types import Cancelled, InputError
-from segapp.io.atomic import atomic_dir, atomic_file, check_out_dir
+from segapp.io.atomic import atomic_dir, atomic_file, atomic_tree, check_out_dir
 
 
 def fail_file(path):
@@ -83,3 +83,44 @@ def test_a_folder_in_the_way_of_a_file_is_named(tmp_path):
     ):
         (t / "labels.tif").write_text("x")
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def store(folder, name, content):
+    (folder / name).mkdir(parents=True)
+    (folder / name / ".zgroup").write_text("{}")
+    (folder / name / content).write_text(content)
+
+
+def test_a_store_of_an_earlier_run_is_replaced_whole_and_removed_when_not_written_again(tmp_path):
+    out = tmp_path / "out"
+    for content in ("first", "second"):
+        with atomic_dir(out, owned=["a.zarr"]) as folder:
+            store(folder, "a.zarr", content)
+    assert {path.name for path in (out / "a.zarr").iterdir()} == {".zgroup", "second"}
+    with atomic_dir(out, owned=["a.zarr"]) as folder:
+        (folder / "b.txt").write_text("b")
+    assert [path.name for path in out.iterdir()] == ["b.txt"]
+
+
+def test_a_folder_that_is_no_store_is_never_removed(tmp_path):
+    (tmp_path / "out" / "a.zarr").mkdir(parents=True)
+    (tmp_path / "out" / "a.zarr" / "notes.txt").write_text("keep")
+    with (
+        pytest.raises(InputError, match="is a folder where a file has to be written"),
+        atomic_dir(tmp_path / "out", owned=["a.zarr"]) as folder,
+    ):
+        store(folder, "a.zarr", "new")
+    with atomic_dir(tmp_path / "out", owned=["a.zarr"]) as folder:
+        (folder / "b.txt").write_text("b")
+    assert (tmp_path / "out" / "a.zarr" / "notes.txt").read_text() == "keep"
+
+
+def test_a_tree_that_fails_leaves_the_earlier_one(tmp_path):
+    store(tmp_path, "a.zarr", "first")
+    with pytest.raises(FileExistsError), atomic_tree(tmp_path / "a.zarr") as folder:
+        [store(folder.parent, folder.name, "second") for _ in range(2)]
+    assert {path.name for path in (tmp_path / "a.zarr").iterdir()} == {".zgroup", "first"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+    (tmp_path / "file.zarr").write_text("")
+    with pytest.raises(InputError, match="regular file"), atomic_tree(tmp_path / "file.zarr"):
+        pass

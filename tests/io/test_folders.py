@@ -8,7 +8,7 @@ import pytest
 from segapp.core.types import InputError
 from segapp.io import folders
 from segapp.io.estimate import Estimate, estimate
-from segapp.io.folders import Upload, allowed, inside, list_folder
+from segapp.io.folders import Upload, allowed, inside, kind_of, list_folder
 
 
 @pytest.fixture
@@ -115,3 +115,26 @@ def test_packed_files_are_estimated_from_their_size(tmp_path):
     path.write_bytes(b"\x89HDF" + bytes(5_000_000))
     found = estimate(path)
     assert found.records == 1_000_000 and "megapixels" not in found.text()
+
+
+def test_stores_in_zarr_are_chosen_like_files_and_other_folders_are_entered(tmp_path):
+    for name in ("section.zarr", "stain.ome.zarr"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".zgroup").write_text("{}")
+    (tmp_path / "empty.zarr").mkdir()
+    (tmp_path / "folder").mkdir()
+    found = list_folder(tmp_path)
+    assert found.files == ("section.zarr", "stain.ome.zarr") and found.folders == ("empty.zarr", "folder")
+    assert [kind_of(name) for name in (*found.files, "bins.h5ad")] == ["gem", "stain", "gem"]
+
+
+def test_what_a_store_takes_is_estimated_from_its_size(tmp_path):
+    from segapp.core.types import Grid
+    from segapp.io.ngff import write_ome_zarr
+
+    labels = np.zeros((300, 500), np.int32)
+    write_ome_zarr(tmp_path / "a.ome.zarr", {"cells": labels}, Grid(0, 0, 300, 500), image=labels.astype(np.uint8))
+    (tmp_path / "bins.zarr").mkdir()
+    (tmp_path / "bins.zarr" / "chunk").write_bytes(bytes(12_000))
+    found = estimate(tmp_path / "bins.zarr", tmp_path / "a.ome.zarr")
+    assert (found.records, found.pixels) == (1000, 150_000)
