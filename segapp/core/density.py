@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segapp.core import ward
+from segapp.core import levels, ward
 from segapp.core.checks import check_counts, check_labels, check_table_of_ids
 from segapp.core.convolve import gauss_blur
 from segapp.core.levels import LevelsParams, find_levels
@@ -158,13 +158,12 @@ def fit_density(total: np.ndarray, params: RegionParams, tick: Tick = no_tick) -
 
 
 def grain(params: RegionParams) -> int:
-    """Return the side in px of the smallest squares that regions are found with."""
-    return params.binsize
+    """Return the side in px of the smallest squares that regions are found with: half of `binsize` for levels."""
+    halved = isinstance(params, LevelsParams) and params.binsize % 2 == 0
+    return params.binsize // 2 if halved else params.binsize
 
 
-def fit_squares(
-    sums: np.ndarray, shape: tuple[int, int], params: RegionParams, tick: Tick = no_tick
-) -> dict[str, Any]:
+def fit_squares(sums: np.ndarray, shape: tuple[int, int], params: RegionParams, tick: Tick = no_tick) -> dict[str, Any]:
     """Find the regions of a field that was summed into squares; see `fit_density`.
 
     Parameters
@@ -183,7 +182,13 @@ def fit_squares(
     dict
         As `fit_density`.
     """
-    density = whole_squares(sums, params.binsize, shape)
+    fine = whole_squares(sums, grain(params), shape)
+    density, parts = fine, None
+    if grain(params) < params.binsize:
+        at_y, at_x = (np.arange(0, side, 2) for side in sums.shape)
+        coarse = np.add.reduceat(np.add.reduceat(sums, at_x, axis=1), at_y, axis=0)
+        density = whole_squares(coarse, params.binsize, shape)
+        parts = _quarters(fine, density.shape)
     notes: list[str] = []
     scale, threshold = 0.0, 0.0
     bins = np.ones(density.shape, np.int32)
@@ -193,7 +198,14 @@ def fit_squares(
         high = isinstance(params, WardParams) and params.scale == "max"
         scale = float(density.max() if high else np.quantile(density[density > 0], QUANTILE))
     if isinstance(params, LevelsParams) and scale > 0:
-        bins = find_levels(density, scale, n_levels=params.n_levels, k=params.k, smoothness=params.smoothness)
+        bins = find_levels(
+            density,
+            scale,
+            n_levels=params.n_levels,
+            k=params.k,
+            smoothness=params.smoothness,
+            parts=parts,
+        )
         if params.background.strip().lower() != "auto" and not bins.all():
             bins += 1
         bins = _ordered(bins, np.minimum(density, scale))  # a hot spot must not move its level up
@@ -399,6 +411,13 @@ def cut_height(heights: np.ndarray) -> float:
 def warm() -> None:
     """Compile the kernels of this module."""
     ward.warm()
+    levels.warm()
+
+
+def _quarters(fine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the quarters of every square, (4, H, W); half a square at the edge stands for the other half."""
+    whole = np.pad(fine, [(0, 2 * side - there) for side, there in zip(shape, fine.shape, strict=True)], mode="edge")
+    return np.stack([whole[row::2, column::2] for row in (0, 1) for column in (0, 1)])
 
 
 def _grow(bins: np.ndarray, dk: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numba import njit
 
 from segapp.core.convolve import gauss_blur
 from segapp.core.params import Params, knob
@@ -17,12 +18,16 @@ EMPTY = 0.05
 """Squares below this share of the scale hold stray molecules, not tissue: outside, however few they are.
 Left to Otsu, a small empty corner would go with the sparse tissue, or cost the tissue a level."""
 MIXTURE_ROUNDS = 50
-SMOOTHING_ROUNDS = 40
+ROUNDS = 25
 EVIDENCE = 0.3
 """What the density of a square counts for: cells reach over about three squares, so that neighbours are not independent
 witnesses."""
 REACH = 3
 """Squares away that still pull: cells are lumps, so a smaller neighbourhood takes each for a region of its own."""
+WIDTH = 0.25
+"""Histograms are smoothed by so much in the root of the count, where chance spreads every count by 0.5."""
+PRIOR = 1.0
+"""Squares of the whole field that each level's histogram starts from, so that no count is impossible in a level."""
 
 
 class LevelsParams(Params):
@@ -68,7 +73,9 @@ class LevelsParams(Params):
     merge: tuple[tuple[int, int], ...] = knob((), doc="Pairs (from, to) of levels to join; 0 is background.")
 
 
-def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smoothness: float) -> np.ndarray:
+def find_levels(
+    density: np.ndarray, scale: float, *, n_levels: int, k: int, smoothness: float, parts: np.ndarray | None = None
+) -> np.ndarray:
     """Sort squares into levels of density.
 
     Parameters
@@ -84,6 +91,8 @@ def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smo
         Diameter of the blur in squares, odd.
     smoothness : float
         Weight of a neighbour of the same level, in units of log likelihood; 0 leaves every square alone.
+    parts : (M, H, W) float64, optional
+        UMIs of the parts of each square, such as its quarters; without them a square is its only part.
 
     Returns
     -------
@@ -92,13 +101,16 @@ def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smo
 
     Notes
     -----
-    Counts spread in proportion to their mean, so levels are sought among logarithms; and since cells are lumps, among
-    the logarithms of squares smaller than a cell, blurred over several cells: their mean follows the many pixels
-    between cells as much as the few bright ones. Multi-level Otsu starts, and a mixture of normal distributions, one a
-    level, takes over, for levels differ in size and spread, which Otsu's criterion does not know.
+    Starts. Cells are lumps, so squares are blurred over several cells, once as logarithms, in which sparse levels
+    stand apart, and as they are, in which dense ones do. Multi-level Otsu divides them, and the logarithms are divided
+    further by a mixture of normal distributions, one a level, for levels differ in size and spread.
 
-    The blur that tells levels apart moves their borders. So the second step goes back to squares that are hardly
-    blurred: each takes the level that explains it and agrees with the squares around it (a Potts model by mean field).
+    Learning. A blur that tells levels apart moves their borders and mixes the counts of both sides into a level
+    between. So the blur only starts: from there each level is described by the histogram of the counts of its
+    unblurred parts, which holds the dark gaps between cells as well as the cells, and each square takes the level
+    that explains its parts and agrees with the squares around it (a Potts model by mean field). Histograms and levels
+    are found in turn. Levels that were divided wrongly at the start explain the field less well, so of all starts
+    the one with the highest variational bound is kept: a start alone can take half of a level for another.
     All numbers depend on the field alone, not on its size.
 
     References
@@ -110,26 +122,51 @@ def find_levels(density: np.ndarray, scale: float, *, n_levels: int, k: int, smo
 
     Examples
     --------
-    >>> density = np.repeat([[1.0, 40.0, 1.0, 400.0]], 4, axis=0).repeat(4, axis=1)
-    >>> find_levels(density, 400.0, n_levels=2, k=1, smoothness=1.5)[0, ::4].tolist()
+    >>> density = np.repeat([[1.0, 40.0, 1.0, 400.0]], 8, axis=0).repeat(8, axis=1)
+    >>> find_levels(density, 400.0, n_levels=2, k=1, smoothness=1.5)[0, ::8].tolist()
     [0, 1, 0, 2]
     """
     capped = np.minimum(density, scale)
     logs = np.log(capped + FLOOR * scale).astype(np.float32)
+    capped = capped.astype(np.float32)
     blurred = gauss_blur(logs, k)
-    tissue = gauss_blur(capped.astype(np.float32), min(k, 5)) >= EMPTY * scale
+    tissue = gauss_blur(capped, min(k, 5)) >= EMPTY * scale
     tissue |= not tissue.any()
-    n = min(n_levels, len(np.unique(np.round(blurred[tissue], 4))))
+    n = min(n_levels, _different(blurred[tissue]))
     if n < 2:
         return tissue.astype(np.int32)
-    levels = np.digitize(blurred, multi_otsu(blurred[tissue], n), right=True) + 1
+    first = 1 if tissue.all() else 0
+    share = _divide(blurred, _start(blurred, tissue, n))
+    if smoothness > 0:
+        starts = [share]
+        for width in dict.fromkeys((k, _half(k))):
+            image = gauss_blur(capped, width)
+            if _different(image[tissue]) >= n:
+                starts.append(_start(image, tissue, n))
+        share = _learn(_classes(density[None] if parts is None else parts, scale), starts, smoothness)
+    levels = share.argmax(axis=0).astype(np.int32) + first
+    return levels if levels.any() else levels + 1  # a field of stray molecules is one region, not nothing
+
+
+def warm() -> None:
+    """Compile the kernels of this module."""
+    _learn(np.zeros((1, 2, 2), np.int32), [np.full((2, 2, 2), 0.5, np.float32)], 1.0)
+
+
+def _half(k: int) -> int:
+    return k // 4 * 2 + 1
+
+
+def _different(values: np.ndarray) -> int:
+    return len(np.unique(np.round(values, 4)))
+
+
+def _start(image: np.ndarray, tissue: np.ndarray, n: int) -> np.ndarray:
+    """Divide the tissue of a blurred image by multi-level Otsu; (levels, H, W) float32, what is empty first."""
+    levels = np.digitize(image, multi_otsu(image[tissue], n), right=True) + 1
     levels[~tissue] = 0
     first = 1 if tissue.all() else 0
-    share = np.stack([levels == level for level in range(first, n + 1)]).astype(np.float32)
-    share = _divide(blurred, share)
-    if smoothness > 0:
-        share = _settle(gauss_blur(logs, min(k, 3)), share, smoothness)
-    return (share.argmax(axis=0) + first).astype(np.int32)
+    return np.stack([levels == level for level in range(first, n + 1)]).astype(np.float32)
 
 
 def _divide(values: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -137,23 +174,6 @@ def _divide(values: np.ndarray, share: np.ndarray) -> np.ndarray:
     for _ in range(MIXTURE_ROUNDS):
         size = share.reshape(len(share), -1).mean(axis=1) + 1e-12
         share = _softmax(_log_likelihood(values, share) + np.log(size)[:, None, None])
-    return share
-
-
-def _settle(values: np.ndarray, share: np.ndarray, smoothness: float) -> np.ndarray:
-    """Let squares agree with those around them; a level whose squares are all lost stays lost."""
-    rows, columns = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
-    far = np.hypot(rows, columns)
-    # weights fall with the distance and sum to those of 8 neighbours, so that `smoothness` keeps its unit
-    around = np.where((far > 0) & (far <= REACH), 1 / np.maximum(far, 1), 0)
-    around = (around * (4 + 4 * np.sqrt(0.5)) / around.sum()).astype(np.float32)
-    for _ in range(SMOOTHING_ROUNDS):
-        alike = np.stack([cv2.filter2D(one, -1, around, borderType=cv2.BORDER_REPLICATE) for one in share])
-        fresh = _softmax(EVIDENCE * (_log_likelihood(values, share) + smoothness * alike))
-        moved = float(np.abs(fresh - share).max())
-        share = fresh
-        if moved < 1e-3:
-            break
     return share
 
 
@@ -165,6 +185,71 @@ def _log_likelihood(values: np.ndarray, share: np.ndarray) -> np.ndarray:
         mean = float((one * values).sum(dtype=np.float64)) / size
         spread = max(float((one * (values - mean) ** 2).sum(dtype=np.float64)) / size, floor)
         row[:] = -0.5 * (values - mean) ** 2 / spread - 0.5 * np.log(spread)
+    return out
+
+
+def _classes(parts: np.ndarray, scale: float) -> np.ndarray:
+    """Return the class of the count of every part: counts as they are while few, steps of the root where many."""
+    most = max(scale, 1.0)
+    root = np.sqrt(np.minimum(np.rint(parts), most))
+    return np.rint(root / (0.5 * WIDTH)).astype(np.int32)
+
+
+def _learn(classes: np.ndarray, starts: list[np.ndarray], smoothness: float) -> np.ndarray:
+    """Learn histograms and levels in turn from each start; return the shares of the best."""
+    there, rank = np.unique(classes, return_inverse=True)
+    rank = np.ascontiguousarray(rank.reshape(classes.shape), dtype=np.int32)
+    root = there * (0.5 * WIDTH)
+    smooth = np.exp(-0.5 * ((root[:, None] - root) / WIDTH) ** 2)
+    smooth /= smooth.sum(axis=1, keepdims=True)
+    all_of_it = np.bincount(rank.ravel(), minlength=len(there)) / rank.size
+    rows, columns = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
+    far = np.hypot(rows, columns)
+    # weights fall with the distance and sum to those of 8 neighbours, so that `smoothness` keeps its unit
+    around = np.where((far > 0) & (far <= REACH), 1 / np.maximum(far, 1), 0)
+    around = (smoothness * around * (4 + 4 * np.sqrt(0.5)) / around.sum()).astype(np.float32)
+    best, highest = starts[0], -np.inf
+    for share in starts:
+        for _ in range(ROUNDS):
+            table = (_count(rank, share, len(there)) + PRIOR * all_of_it) @ smooth
+            table = np.log(table / table.sum(axis=1, keepdims=True))
+            said = _explain(rank, table.astype(np.float32))
+            alike = np.stack([cv2.filter2D(one, -1, around, borderType=cv2.BORDER_REPLICATE) for one in share])
+            fresh = _softmax(EVIDENCE * (said + alike))
+            moved = float(np.abs(fresh - share).max())
+            share = fresh
+            if moved < 1e-3:
+                break
+        # each pair of neighbours agrees once
+        bound = float((share * (EVIDENCE * (said + 0.5 * alike) - np.log(np.maximum(share, 1e-30)))).sum())
+        if bound > highest:
+            best, highest = share, bound
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _count(rank: np.ndarray, share: np.ndarray, n: int) -> np.ndarray:
+    """Return how many parts of every class each level holds, (levels, n) float64."""
+    parts, height, width = rank.shape
+    out = np.zeros((len(share), n))
+    for level in range(len(share)):
+        for part in range(parts):
+            for y in range(height):
+                for x in range(width):
+                    out[level, rank[part, y, x]] += share[level, y, x]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _explain(rank: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return the log likelihood of every square in each level, (levels, H, W) float32."""
+    parts, height, width = rank.shape
+    out = np.zeros((len(table), height, width), np.float32)
+    for level in range(len(table)):
+        for part in range(parts):
+            for y in range(height):
+                for x in range(width):
+                    out[level, y, x] += table[level, rank[part, y, x]]
     return out
 
 

@@ -37,9 +37,9 @@ MAX_CELL = 1200
 """Largest area that growth gives a cell, in px: 300 um² at 0.5 um/px. The functions' own default, 400 px, is smaller
 than many a cell; users of Stereo-seq set 400 to 1,200."""
 
-BELIEFS: dict[str, Any] = {"bp_evidence": 0.33, "bp_p": 0.7, "bp_q": 0.3}
-"""Circles of neighbours share counts: the evidence of a pixel counts a third, and neighbours pull more instead. Scores
-come closer to shares of occupied pixels, and masks have smoother borders."""
+BELIEFS: dict[str, Any] = {"bp_evidence": 0.25, "bp_p": 0.75, "bp_q": 0.25}
+"""Circles of neighbours share counts: the evidence of a pixel counts a quarter, and neighbours pull more instead.
+Scores come closer to shares of occupied pixels, and masks have smoother borders."""
 
 TOTAL_RNA: dict[str, dict[str, Any]] = {
     "density": {"method": "levels"},

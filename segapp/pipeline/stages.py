@@ -138,7 +138,7 @@ PIPELINE = Pipeline(
         needs=("total",),
         gives=("bins", "density_statistics"),
         run=steps.bin_density,
-        version=2,
+        version=3,
     ),
     Stage(
         "nuclei_score",
@@ -171,7 +171,7 @@ PIPELINE = Pipeline(
         needs=("nuclear", "total", "nuclei_scores", "rna_nuclei_mask"),
         gives=("rna_nuclei",),
         run=steps.label_rna_nuclei,
-        version=2,
+        version=3,
     ),
     Stage(
         "nuclei",

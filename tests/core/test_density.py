@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segapp.core import density
+from segapp.core import density, levels
 from segapp.core.density import WardParams
 from segapp.core.levels import LevelsParams
 from segapp.core.synthetic import tissue
@@ -169,6 +169,48 @@ def test_levels_find_the_regions_of_a_tissue():
     bins, _ = density.segment_density(total, LevelsParams())
     by_ward, _ = density.segment_density(total, WardParams())
     assert agreement(bins, sample.density) > max(0.6, agreement(by_ward, sample.density))
+
+
+def test_levels_learn_histograms_and_not_the_mean_alone():
+    # two tissues of the same mean density: an even one, and one of bright cells in the dark
+    rng = np.random.default_rng(0)
+    rate = np.full((200, 400), 0.2)
+    rate[:, 200:] = 0.05
+    rate[:, 200:].reshape(10, 20, 10, 20)[:, :10, :, :10] = 0.65
+    truth = np.ones(rate.shape, int)
+    truth[:, 200:] = 2
+    bins, _ = density.segment_density(rng.poisson(rate), LevelsParams(n_levels=2, background="off"))
+    assert agreement(bins, truth) > 0.8
+
+
+def test_the_best_of_several_starts_is_kept():
+    classes = np.random.default_rng(0).poisson(np.repeat([[2.0, 6.0]], 20, axis=1).repeat(40, axis=0)[None])
+    classes = np.ascontiguousarray(classes, np.int32)
+    left = np.arange(40)[None, :] < 20
+    good = np.stack([np.broadcast_to(side, (40, 40)) for side in (left, ~left)]).astype(np.float32)
+    bad = np.ascontiguousarray(good.transpose(0, 2, 1))  # upper and lower half: each level holds both tissues
+
+    def right(*starts):
+        return (levels._learn(classes, list(starts), 2.5)[0] > 0.5) == left
+
+    assert right(bad).mean() < 0.6
+    assert right(bad, good).mean() > 0.95 and right(good, bad).mean() > 0.95
+
+
+def test_stray_molecules_are_one_region():
+    stray = np.random.default_rng(0).poisson(0.05, (6, 30))
+    assert density.segment_density(stray, LevelsParams(binsize=1))[0].max() >= 1
+
+
+def test_squares_of_windows_give_the_regions_of_the_field():
+    total, _ = blocks(shape=(205, 413), means=(0.05, 0.3, 0.1))
+    params = LevelsParams(n_levels=2)
+    size = density.grain(params)
+    sums = np.zeros((-(-205 // size), -(-413 // size)))
+    for left in (0, 207):
+        row, column, part = density.part_sums(total[:, left : left + 207], size, 0, left)
+        sums[row : row + part.shape[0], column : column + part.shape[1]] += part
+    assert density.fit_squares(sums, total.shape, params)["grid"] == density.fit_density(total, params)["grid"]
 
 
 def test_10_levels_do_not_depend_on_one_hot_spot_and_a_crop_can_have_them():

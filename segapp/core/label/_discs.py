@@ -32,8 +32,6 @@ class Guide:
 
     Parameters
     ----------
-    price : float
-        UMIs that a nucleus pays; a little more, since the guide adds to what it explains.
     share, blur : float
         Background of the nuclear counts, see `Background`.
     place : float
@@ -47,7 +45,6 @@ class Guide:
         Side in px of the squares that other RNA is summed in.
     """
 
-    price: float = 2.0
     share: float = 0.15
     blur: float = 3.0
     place: float = 0.12
@@ -178,7 +175,7 @@ def _fit_guided(
         moved = sure > 0
         y[moved] = ((share_y / spread + guide.place * cells_y / cell_spread)[moved]) / sure[moved]
         x[moved] = ((share_x / spread + guide.place * cells_x / cell_spread)[moved]) / sure[moved]
-        price = guide.price * min(1.0, done / SETTLE)
+        price = PRICE * min(1.0, done / SETTLE)
         explained = share + guide.presence * cells
         left = (alive > 0) & (explained > price)
         part = np.where(left, 1 - price / np.maximum(explained, 1e-9), 0.0)

@@ -130,7 +130,7 @@ def label_nuclei_rna(
         Probability of a nucleus; checked for its shape, the mask is what is used of it.
     mask : (H, W) bool array or None
         Mask of nuclei. components and watershed label it; peaks drops nuclei without a pixel in it, and does
-        without one, or with an empty one where counts lie in clumps.
+        without one where other RNA guides, or with an empty one where counts lie in clumps.
     params : Params
         One of `NUCLEI_RNA`.
     tick : Tick
@@ -218,6 +218,9 @@ def _label_peaks(
         return np.zeros(counts.shape, np.int32)
     if mask is not None and not mask.any() and _clumped(counts, params.sigma):
         # a mixture of counts a pixel can fail to see nuclei of a few UMIs each; as a whole they are no noise
+        mask = None
+    if other is not None:
+        # where other RNA guides, it vouches for nuclei of so few UMIs that the mask of nuclear RNA misses them
         mask = None
     apart = (
         float(params.min_distance)
