@@ -76,6 +76,7 @@ class App:
             sys.setswitchinterval(SWITCH_S)
         self._refresh_waits = False
         self._looks: dict[str, str] = {}
+        self._stands_in = False
         self._trace = ""
 
         self.canvas = Canvas(
@@ -105,7 +106,9 @@ class App:
         events.broke.connect(self._broke)
         events.failed.connect(self._failed)
         events.idle.connect(self._idle)
-        self.live = Live(session, self._result, self._going, self.later, self._look, self._paused, self._visible)
+        self.live = Live(
+            session, self._result, self._going, self.later, self._look, self._paused, self._visible, self._meanwhile
+        )
         made = [kind(self) for kind in load_features()]
         self.features: dict[str, Feature] = {feature.name: feature for feature in made}
         self._tell = Fan(self.banner, made)
@@ -208,6 +211,10 @@ class App:
         if look is not None:
             title, note, _ = words["score"]
             words["score"] = f"{title} · {look}", note, self.session.runner.busy
+        if self._stands_in:
+            for panel, how in (("score", "preview"), ("labels", "preview without the network")):
+                title, note, _ = words[panel]
+                words[panel] = f"{title} · {how}", note, True
         self.canvas.caption(words)
 
     @guarded
@@ -260,6 +267,7 @@ class App:
         session = self.session
         transcripts, stain = session.inputs["transcripts"], session.inputs.get("stain_file")
         self.layers.clear()
+        self._stands_in = False
         self.header.tell_source(session.name, transcripts.n_umis, len(transcripts.genes), stain is not None)
         self._tell("loaded")
         self.refresh()
@@ -299,6 +307,7 @@ class App:
 
     @guarded
     def _idle(self) -> None:
+        self._stands_in = self._stands_in and self.session.peek("cells") is None and "cells" in self.layers.artefacts
         self._tell("idle")
         self.refresh_soon()
 
@@ -319,6 +328,14 @@ class App:
         self.caption()
 
     @guarded
+    def _meanwhile(self, artefacts: Mapping[str, Any]) -> None:
+        """Show cells from nuclei by watershed until the network has found its own, and say so."""
+        self.layers.update(artefacts)
+        self._stands_in = True
+        self.caption()
+        self._tell("meanwhile", artefacts)
+
+    @guarded
     def _paused(self, stage: str, seconds: float) -> None:
         self._tell("paused", stage, seconds)
 
@@ -335,7 +352,9 @@ class App:
         if grid is not None and tuple(grid.shape) != tuple(self.canvas.shape):
             self.canvas.place(grid.shape, grid.um_per_px)
         self.layers.update(artefacts)
-        if self._looks.pop(stage, None) is not None:
+        if stage == "limits":
+            self._stands_in = False
+        if self._looks.pop(stage, None) is not None or stage == "limits":
             self.caption()
         self._tell("result", stage, artefacts)
         self.refresh_soon()

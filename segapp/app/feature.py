@@ -132,6 +132,9 @@ class Feature:
     def result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
         """A stage gave artefacts, or they were in the store; the views show them already."""
 
+    def meanwhile(self, artefacts: Mapping[str, Any]) -> None:
+        """Cells without the network are shown until it has found its nuclei; they are no result."""
+
     def failed(self, stage: str, sentence: str) -> None:
         """A stage stopped with an error."""
 

@@ -37,6 +37,7 @@ class Events(SignalGroup):
     progress = Signal(str, int, int)
     finished = Signal(str, float)
     previewed = Signal(str, object, bool, str)
+    stood_in = Signal(object)
     broke = Signal(str, str)
     failed = Signal(str, str)
     idle = Signal()

@@ -13,6 +13,7 @@ from segapp.core.types import Cancelled, InputError, SegappError, StainFile, Tic
 from segapp.pipeline.compute import Snapshot, compute
 from segapp.pipeline.events import Events, Listener, Status
 from segapp.pipeline.history import History
+from segapp.pipeline.meanwhile import first_result, stand_in
 from segapp.pipeline.presets import PRESETS, default_preset, preset_params
 from segapp.pipeline.preview import Box, preview
 from segapp.pipeline.recipe import Recipe, params_from, replace_params
@@ -237,12 +238,18 @@ class Session:
         return None if entry is None else entry.values[artefact]
 
     def request(
-        self, artefacts: Iterable[str], *, look: tuple[Box | None] | None = None, only_look: bool = False
+        self,
+        artefacts: Iterable[str],
+        *,
+        look: tuple[Box | None] | None = None,
+        only_look: bool = False,
+        meanwhile: bool = False,
     ) -> None:
         """Compute artefacts in the worker; a running request is cancelled, events tell what becomes of this one.
 
         The artefacts are made in the given order, so that what is shown first can be asked for first. With `look`,
-        (what is visible,), slow stages give a first look at it; `only_look` leaves it at that.
+        (what is visible,), slow stages give a first look at it; `only_look` leaves it at that. With `meanwhile`, what
+        follows from nuclei by watershed alone is told by the event `stood_in` before a network is run.
         """
         targets = tuple(artefacts)
         snapshot = self.snapshot()
@@ -252,7 +259,13 @@ class Session:
             began = time.thread_time()
             with self._computing:
                 try:
-                    for target in targets:
+                    stands_in = meanwhile
+                    for index, target in enumerate(targets):
+                        if stands_in and (other := stand_in(snapshot, self.store, target)) is not None:
+                            stands_in = False
+                            found = first_result(other, self.store, targets[index:], tick)
+                            if found:
+                                self._emit("stood_in", found)
                         if look is not None:
                             self._look(snapshot, self.pipeline.giver[target].name, look[0], tick)
                             self.spent = time.thread_time() - began

@@ -227,7 +227,10 @@ def apply_edits(
     params: edits.EditsParams, tick: Tick, cell_labels: np.ndarray, selected_nuclei: np.ndarray | None = None
 ) -> tuple[np.ndarray | None, np.ndarray, tuple[str, ...]]:
     """Replay the edits on nuclei and cells; what no longer applies is listed."""
-    return edits.apply_edits(selected_nuclei, cell_labels, params)
+    found = edits.apply_edits(selected_nuclei, cell_labels, params)
+    for sentence in found[2]:
+        _note(sentence)
+    return found
 
 
 def apply_limits(

@@ -150,7 +150,7 @@ class Canvas(anywidget.AnyWidget):
         on_choice: Callable[[str, str], None] = lambda name, value: None,
         on_message: Heard = lambda kind, message: None,
     ) -> None:
-        made = compose.compose(scene)
+        made = compose.document(scene)
         self.scene = scene
         self._sources = {layer: [source for _, source in places.values()] for layer, places in made.drawn.items()}
         self._curves = {curve.name for curve in scene.curves}

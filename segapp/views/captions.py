@@ -29,11 +29,12 @@ def captions(session: Any, live: Live, layers: Layers) -> dict[str, tuple[str, s
         "labels": ("Nuclei" if only_nuclei(session) else "Cells", "cells", unused),
     }
     found = {}
+    busy = live.busy or session.runner.busy
     for panel, (title, artefact, reason) in titles.items():
         note = ""
         if session.inputs and artefact not in layers.artefacts:
-            note = reason if artefact not in targets else "Computing …" if live.busy else "Not computed."
-        waits = live.busy and artefact in targets and session.peek(artefact) is None
+            note = reason if artefact not in targets else "Computing …" if busy else "Not computed."
+        waits = busy and artefact in targets and session.peek(artefact) is None
         found[panel] = (title, note, waits)
     return found
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import gzip
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,9 @@ from segapp.views.scene import CurveLayer, ImageLayer, Scene
 
 BRIDGE = ("base", "access", "layers", "marks", "tools", "stage")
 """Files of the page's side, in the order in which they build on each other."""
+
+KEPT = Path(__file__).with_name("document.json.gz")
+"""The document of the app's scene; ``python -m segapp.views.compose`` writes it anew."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,31 @@ class Composed:
     figures: dict[str, str]
     drawn: dict[str, dict[str, tuple[str, str]]]
     mappers: dict[str, str]
+
+
+def document(scene: Scene) -> Composed:
+    """Return the document of a scene: that of the app lies beside this file, any other is composed.
+
+    HoloViews and what it brings take 3 s of the processor and 150 MB to import, to make the same document each time.
+    """
+    if KEPT.is_file():
+        held = json.loads(gzip.decompress(KEPT.read_bytes()))
+        if held.pop("key") == key(scene):
+            return Composed(**held)
+    return compose(scene)
+
+
+def key(scene: Scene) -> str:
+    """Return what the document of a scene depends on, as a digest: the scene, the code here, and Bokeh's version."""
+    parts = [repr(scene), Path(__file__).read_text(encoding="utf-8"), version("bokeh")]
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def keep(scene: Scene) -> Path:
+    """Compose a scene and write it to where `document` finds it."""
+    text = json.dumps({"key": key(scene)} | asdict(compose(scene)), separators=(",", ":"))
+    KEPT.write_bytes(gzip.compress(text.encode(), mtime=0))
+    return KEPT
 
 
 def compose(scene: Scene) -> Composed:
@@ -154,14 +187,11 @@ def _curve(curve: CurveLayer) -> tuple[Any, Any]:
 @functools.cache
 def script() -> str:
     """Return BokehJS and the page's side as one module: the page needs nothing from elsewhere."""
-    import bokeh
-    from bokeh.resources import Resources
-
-    scripts = "\n".join(Resources(mode="inline", components=["bokeh"], minified=True).js_raw)
+    # the file itself: `bokeh.resources` imports most of Bokeh to find it
+    scripts = (files("bokeh") / "server" / "static" / "js" / "bokeh.min.js").read_text(encoding="utf-8")
     bridge = "\n".join(_file("bridge", f"{name}.js") for name in BRIDGE)
-    version = bokeh.__version__
     return (
-        f'const wanted = "{version}";\n'
+        f'const wanted = "{version("bokeh")}";\n'
         "const found = () => window.Bokeh?.version === wanted ? window.Bokeh : window.Bokeh?.[wanted];\n"
         # opened when it is drawn: a module that takes seconds to load is given up by the page, on a slow machine
         f"let bokeh = null;\nfunction openBokeh() {{\nif (!found()) (function() {{\n{scripts}\n}}).call(window);\n"
@@ -171,3 +201,9 @@ def script() -> str:
 
 def _file(*parts: str) -> str:
     return Path(__file__).parent.joinpath(*parts).read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    from segapp.views.scene import SCENE
+
+    print(keep(SCENE))

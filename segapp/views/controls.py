@@ -107,9 +107,9 @@ class Control:
         beside = f" {html.escape(unit)}" if unit else ""
         if isinstance(shown, int | float) and not isinstance(shown, bool):
             if unit == "px":
-                beside = f" px · {shown * self.um_per_px:.3g} µm"
+                beside = f" px · {_micrometres(shown * self.um_per_px)} µm"
             elif unit == "px²":
-                beside = f" px² · {shown * self.um_per_px**2:.3g} µm²"
+                beside = f" px² · {_micrometres(shown * self.um_per_px**2)} µm²"
             if isinstance(self.value, str):
                 beside = f" {html.escape(self.value)}: {shown:.3g}{beside}"
         doc = html.escape(knob.doc, quote=True)
@@ -243,3 +243,14 @@ def _list_text(value: Any) -> str:
     return json.dumps(
         [item.model_dump(mode="json") if hasattr(item, "model_dump") else item for item in items], default=list
     )
+
+
+def _micrometres(value: float) -> str:
+    """Return a length or an area with three figures, and never as a power of ten.
+
+    Examples
+    --------
+    >>> _micrometres(3.5), _micrometres(1000), _micrometres(12500.4)
+    ('3.5', '1,000', '12,500')
+    """
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

@@ -50,6 +50,8 @@ class Live:
         Called with (stage name, artefacts, estimated) for a first look.
     on_pause : callable, optional
         Called with (stage name, seconds it took) when a change waits for `update`.
+    on_meanwhile : callable, optional
+        Called with artefacts that stand in for those of the network while it works, where no cells were shown yet.
     visible : callable, optional
         Returns (x0, y0, x1, y1) of what is visible in array px, or None for everything.
 
@@ -68,6 +70,7 @@ class Live:
         on_look: Callable[[str, Mapping[str, Any], bool], None] = lambda stage, artefacts, estimated: None,
         on_pause: Callable[[str, float], None] = lambda stage, seconds: None,
         visible: Callable[[], tuple[int, int, int, int] | None] = lambda: None,
+        on_meanwhile: Callable[[Mapping[str, Any]], None] = lambda artefacts: None,
     ) -> None:
         self.session = session
         self.on = True
@@ -75,7 +78,8 @@ class Live:
         self._always: set[str] = set()
         self._took: dict[str, float] = {}
         self._on_result, self._on_go, self._on_look, self._on_pause = on_result, on_go, on_look, on_pause
-        self._visible = visible
+        self._visible, self._on_meanwhile = visible, on_meanwhile
+        self._shown: Any = None
         self._later = later
         self._snapshot: Any = None
         self._extra: tuple[str, ...] = ()
@@ -86,6 +90,7 @@ class Live:
         self._serial = 0
         session.events.finished.connect(self._finished)
         session.events.previewed.connect(self._previewed)
+        session.events.stood_in.connect(self._stood_in)
         session.events.failed.connect(lambda stage, sentence: self._proceed())
         session.events.idle.connect(self._idle)
 
@@ -151,7 +156,9 @@ class Live:
         if self._later is not None:
             self._later(PATIENCE_S, lambda: self._overdue(serial))
         targets = (*self.targets, *extra)
-        self.session.request(targets, look=(self._visible(),) if self._later is not None else None)
+        self.session.request(
+            targets, look=(self._visible(),) if self._later is not None else None, meanwhile=not self._cells_shown
+        )
         # what the store holds already is not computed, so nothing tells of it
         ready: dict[str, dict[str, Any]] = {}
         for name in ("frame", *targets):
@@ -159,6 +166,7 @@ class Live:
             if value is not None:
                 ready.setdefault(self.session.pipeline.giver[name].name, {})[name] = value
         for stage, values in ready.items():
+            self._note_cells(stage)
             self._on_result(stage, values)
 
     def cancel(self) -> None:
@@ -175,10 +183,23 @@ class Live:
         self._seen()
         self._proceed()
 
+    @property
+    def _cells_shown(self) -> bool:
+        return self._shown is not None and self._shown is self.session.inputs.get("transcripts")
+
+    def _note_cells(self, stage: str) -> None:
+        if stage == "limits":
+            self._shown = self.session.inputs.get("transcripts")
+
+    def _stood_in(self, artefacts: Mapping[str, Any]) -> None:
+        if not self._cells_shown:
+            self._on_meanwhile(artefacts)
+
     def _finished(self, stage: str, seconds: float) -> None:
         if self._snapshot is not None:
             entry = self.session.store.get(self._snapshot.key(self.session.pipeline[stage]))
             if entry is not None:
+                self._note_cells(stage)
                 self._on_result(stage, entry.values)
         if stage in FIRST:
             self._seen()

@@ -18,6 +18,10 @@ FINE = ("em_", "bp_", "vi_", "moran_", "sample", "seed")
 """Beginnings of names of parameters that few people change; they are folded away."""
 
 
+BY_HAND = ("log", "landmarks")
+"""Parameters that gestures write: the card lists what they hold, and a box with their text would say it twice."""
+
+
 class StagePanel:
     """The card of one stage.
 
@@ -121,7 +125,9 @@ class StagePanel:
 
     def _build(self, params: Any) -> None:
         self._kind = type(params)
-        self.controls = {knob.name: Control(knob, self._set) for knob in self._knobs(type(params))}
+        self.controls = {
+            knob.name: Control(knob, self._set) for knob in self._knobs(type(params)) if knob.name not in BY_HAND
+        }
         doc = w.HTML(html.escape(self.stage.doc.strip().split("\n\n")[0]))
         doc.add_class("sg-doc")
         self.reason.layout.display = "" if self.reason.value else "none"

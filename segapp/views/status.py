@@ -61,6 +61,14 @@ class StatusLine:
             parts.append(f"computed in <b>{theme.seconds(seconds)}</b>")
         self.numbers.value = "".join(f'<span class="sg-part">{part}</span>' for part in parts)
 
+    def show_preview(self, n_cells: int) -> None:
+        """Write the number of cells that stand in for the result while a network works."""
+        self.n_cells = None
+        self.numbers.value = (
+            f"<span class='sg-part'><b class='sg-n-preview'>{n_cells:,}</b> cells with nuclei by watershed: a preview, "
+            "until the network has looked at the stain</span>"
+        )
+
     def say(self, text: str) -> None:
         """Write what happens in place of numbers."""
         self.n_cells = None

@@ -13,7 +13,9 @@ from segapp.core.edits import (
     apply_limits,
     keep_within_limits,
     reasons,
+    strangers,
     why_not,
+    with_meant,
 )
 from segapp.core.params import knobs, patch
 from segapp.core.types import InputError
@@ -207,3 +209,38 @@ def test_an_edit_is_tried_near_its_points_before_it_is_kept():
 def test_reasons_are_found_by_the_number_of_the_edit():
     _, _, report = run({"op": "merge", "points": [[5, 5], [20, 8]]}, {"op": "delete", "points": [[38, 2]]})
     assert reasons(report) == {2: "there is no cell at this point."}
+
+
+def test_an_edit_that_meets_another_cell_than_it_was_made_for_is_reported():
+    nuclei, cells = two_cells()
+    for log in (
+        {"op": "delete", "points": [[14, 8]]},
+        {"op": "split", "points": [[14, 2], [14, 16]]},
+        {"op": "merge", "points": [[14, 8], [20, 8]]},
+    ):
+        edit = with_meant(nuclei, cells, Edit.model_validate(log))
+        assert len(edit.meant) == (2 if edit.op == "merge" else 1)
+        params = EditsParams(log=(edit,))
+        assert EditsParams.model_validate(params.to_json()) == params
+        assert apply_edits(nuclei, cells, params)[2] == ()
+
+        # other parameters give a small cell under the point in place of the one that was there
+        other = np.zeros_like(cells)
+        other[7:9, 12:16], other[4:14, 4:12], other[4:14, 16:28] = 9, 3, 7
+        other[4:7, 13:16] = 9
+        _, after, report = apply_edits(None, other, params)
+        assert list(strangers(report)) == [1] and reasons(report) == {}
+        assert "meets another cell than it was made for: they share" in report[0]
+        assert not np.array_equal(after, other), "it applies all the same"
+        # a cell that only grew a little is the same
+        grown = cells.copy()
+        grown[3:15, 4:16] = 3
+        assert apply_edits(None, grown, params)[2] == ()
+
+
+def test_an_edit_that_does_not_say_what_was_meant_reports_nothing():
+    edit = Edit(op="delete", points=((5, 5),))
+    assert "meant" not in EditsParams(log=(edit,)).to_json()["log"][0]
+    assert run({"op": "delete", "points": [[5, 5]]})[2] == ()
+    with pytest.raises(InputError, match="outlines"):
+        patch(EditsParams, EditsParams(), {"log": [{"op": "delete", "points": [[5, 5]], "meant": [3]}]})

@@ -1,5 +1,7 @@
 """Slow stages wait for a person; everything else follows."""
 
+from types import SimpleNamespace
+
 
 def test_a_slow_stage_waits_says_so_and_goes_on(app, session):
     app.live.paused["cell_score"] = 1.26
@@ -61,10 +63,11 @@ def test_other_stages_are_not_held_up(app, session):
     assert session.peek("cells") is not None
 
 
-def test_the_time_left_is_told_where_it_is_long(app, session):
-    work = app.features["work"]
+def test_the_time_left_is_told_where_it_is_long(app, session, monkeypatch):
+    work, now = app.features["work"], [100.0]
+    monkeypatch.setattr("segapp.app.features.work.time", SimpleNamespace(perf_counter=lambda: now[0]))
     work.started("cell_score")
-    work._stage_began -= 10
+    now[0] += 10
     work.progress("cell_score", 25, 100)
     work.refresh()
     assert "about 30" in app.status.working.value and "left" in app.status.working.value
@@ -82,3 +85,42 @@ def test_a_look_that_comes_too_late_is_not_shown(app, session):
         session.events.previewed.emit("cell_score", {"cell_scores": final * 0}, False, key)
         assert app.layers.artefacts["cell_scores"] is final
         assert "preview" not in app.canvas.captions["score"]["title"]
+
+
+def test_cells_are_shown_before_the_network_has_looked(sample, tmp_path):
+    from segapp.app import App
+    from segapp.pipeline.session import Session
+
+    session = Session("sync")
+    app = App(session, out=tmp_path)
+    seen = []
+    session.events.stood_in.connect(
+        lambda found: seen.append(
+            (app.layers.artefacts["cells"] is found["cells"], app.status.numbers.value, dict(app.canvas.captions))
+        )
+    )
+    session.load(sample.transcripts, sample.stain)
+    ((shown, words, captions),) = seen
+    assert shown
+    assert "sg-n-preview" in words and "watershed" in words
+    assert "preview without the network" in captions["labels"]["title"] and captions["labels"]["busy"]
+    # and then the result
+    assert app.layers.artefacts["cells"] is session.peek("cells")
+    assert "sg-n-cells" in app.status.numbers.value
+    assert "preview" not in app.canvas.captions["labels"]["title"]
+    # once there are cells, another network changes them when it is there: the work is not done twice
+    session.set("nuclei_network", prob_thresh=0.6)
+    assert len(seen) == 1
+
+
+def test_opening_imports_nothing_that_it_does_not_show():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from segapp.app import App; App(); "
+        "heavy = ('torch', 'holoviews', 'panel', 'pandas', 'matplotlib', 'scipy.stats', 'anndata', 'polars');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from segapp.app.feature import Feature, guarded
-from segapp.core.edits import NEEDED, Edit, reasons, why_not
+from segapp.core.edits import NEEDED, Edit, reasons, strangers, why_not, with_meant
 from segapp.views.canvas import Gesture, Mark
 from segapp.views.rows import Row, Rows
 
@@ -75,6 +75,8 @@ class Edits(Feature):
         if reason:
             self.canvas.hint = f"{WORDS[edit.op]} changed nothing: {reason}."
             return
+        if cells is not None:
+            edit = with_meant(nuclei, cells, edit)
         self.canvas.hint = ""
         self.panels["edits"].open()
         self.session.set("edits", log=(*self.log, edit))
@@ -124,18 +126,24 @@ class Edits(Feature):
     # ---- the list
 
     def _lost(self) -> dict[int, str]:
-        return reasons(self.session.peek("edit_report") or ()) if self.session.inputs else {}
+        return reasons(self._report())
+
+    def _report(self) -> tuple[str, ...]:
+        return (self.session.peek("edit_report") or ()) if self.session.inputs else ()
 
     def _show(self) -> None:
         known = bool(self.session.inputs) and self.session.peek("edit_report") is not None
-        lost = self._lost()
+        lost, others = self._lost(), strangers(self._report())
         rows = []
         for number, edit in enumerate(self.log, 1):
             x, y = edit.points[0]
             what = WORDS[edit.op] + (" nucleus" if edit.target == "nuclei" else "")
             reason = lost.get(number, "")
             state = f"No longer applies: {reason}" if reason else "Applied" if known else "Waiting"
-            rows.append(Row(what, f"x {x:.0f}, y {y:.0f}", state, holds=not reason))
+            if number in others:
+                name = "cell" if edit.target == "cells" else "nucleus"
+                state = f"Applied to another {name} than you meant: {others[number]} Look at it."
+            rows.append(Row(what, f"x {x:.0f}, y {y:.0f}", state, holds=not reason and number not in others))
         self.rows.show(rows)
         self.tidy.layout.display = "" if lost else "none"
         self.all.layout.display = "" if rows else "none"

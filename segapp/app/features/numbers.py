@@ -38,6 +38,12 @@ class Numbers(Feature):
             self.status.say("There are no cells yet.")
             self._shown = None
 
+    def meanwhile(self, artefacts: Mapping[str, Any]) -> None:
+        """Say what is shown, and that it is not the result."""
+        if artefacts.get("cells") is not None:
+            self._shown = None
+            self.status.show_preview(display.count_labels(artefacts["cells"]))
+
     def result(self, stage: str, artefacts: Mapping[str, Any]) -> None:
         """Show the numbers of new cells or of a new table."""
         cells = self.layers.artefacts.get("cells")

@@ -2,7 +2,7 @@
 
 from segapp.core.edits.declared import NEEDED, Edit, EditsParams
 from segapp.core.edits.limits import LimitsParams, apply_limits, keep_within_limits
-from segapp.core.edits.replay import apply_edits, reasons, why_not
+from segapp.core.edits.replay import apply_edits, reasons, strangers, why_not, with_meant
 
 __all__ = [
     "NEEDED",
@@ -13,5 +13,7 @@ __all__ = [
     "apply_limits",
     "keep_within_limits",
     "reasons",
+    "strangers",
     "why_not",
+    "with_meant",
 ]

@@ -48,6 +48,49 @@ class Sheet:
                     found[int(layer[r, c])] = None
         return list(found)
 
+    def met(self, edit: Edit) -> list[int]:
+        """Ids of what an edit works on: under its points, or crossed by its line."""
+        if edit.op != "split":
+            return self.at(edit) if edit.op in MEETS else []
+        layer = self.layer(edit)
+        rows, columns = _along(edit, self.cells.shape)
+        crossed = rows[:0] if layer is None else layer[rows, columns]
+        return [_most(crossed[crossed > 0])] if crossed.any() else []
+
+    def outlines(self, edit: Edit) -> list[list[tuple[float, float]]]:
+        """Outlines (x, y) of what an edit works on, each to within a pixel, of the largest piece."""
+        found = []
+        layer = self.layer(edit)
+        for label in self.met(edit):
+            assert layer is not None
+            rows, columns = self.boxes[label]
+            # each pixel as 2 x 2, so that the outline runs along its sides
+            whole = np.kron((layer[rows, columns] == label).astype(np.uint8), np.ones((2, 2), np.uint8))
+            curves, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            curve = cv2.approxPolyDP(max(curves, key=cv2.contourArea), 1.0, True)[:, 0]
+            corners = np.ceil(curve / 2.0)
+            found.append([(float(x + columns.start), float(y + rows.start)) for x, y in corners])
+        return found
+
+    def shared(self, edit: Edit) -> float:
+        """Smallest share of its area that a cell which was meant has in common with one that is met; 1 without any."""
+        layer = self.layer(edit)
+        if not edit.meant or layer is None:
+            return 1.0
+        numbers = self.met(edit)
+        least = 1.0
+        for outline in edit.meant:
+            x, y = np.array(outline).T
+            rows, columns = pixels_inside(y - 0.5, x - 0.5, layer.shape)
+            under = layer[rows, columns]
+            best = 0.0
+            for label in numbers:
+                both = int((under == label).sum())
+                area = int((layer[self.boxes[label]] == label).sum())
+                best = max(best, both / max(len(rows) + area - both, 1))
+            least = min(least, best)
+        return least
+
     def replace(self, old: int, new: int) -> None:
         """Give a label another id in both layers; 0 removes it."""
         box = self.boxes.pop(old)
@@ -168,6 +211,9 @@ def _region(sheet: Sheet, edit: Edit) -> str:
     sheet.region[rows, columns] = edit.op == "include"
     return "" if sheet.cells[rows, columns].any() else "there is no cell in the polygon"
 
+
+MEETS = ("merge", "split", "delete")
+"""Operations on cells that are there already."""
 
 APPLY: dict[str, Callable[[Sheet, Edit], str]] = {
     "draw": _draw,

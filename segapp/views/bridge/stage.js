@@ -43,7 +43,7 @@ class Stage {
     await this.laidOut();
     openBokeh();
     this.views = await bokeh.embed.embed_item(this.model.get("item"), this.host);
-    this.doc = this.find(panels[0].figure).document;
+    this.doc = this.views.roots[0].model.document;
     // the kernel keeps its own copy of what it sent: no change made here travels back
     this.figures = panels.map(panel => this.find(panel.figure));
     this.rows = this.doc.roots()[0].children;
@@ -89,9 +89,8 @@ class Stage {
     });
   }
 
-  find(id) {
-    return bokeh.documents.map(doc => doc.get_model_by_id(id)).find(found => found);
-  }
+  // in this document alone: another app on the page has the same names in its own
+  find(id) { return this.doc.get_model_by_id(id); }
 
   viewOf(model) { return this.views.find_one(model); }
 
