@@ -247,36 +247,6 @@ def colour_ids(labels: np.ndarray) -> np.ndarray:
     return np.where(labels == 0, 0, index).astype(np.uint8)
 
 
-def colour_values(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a colour index for every label from one number a label.
-
-    Parameters
-    ----------
-    labels : int array
-        Ids up to ``len(values) - 1``.
-    values : (max id + 1,) array
-        One number a label id; entry 0 is not used.
-
-    Returns
-    -------
-    uint8 array of the same shape
-        0 for background, else 1 (lowest) to 255 (highest 2 % of the labels).
-
-    Examples
-    --------
-    >>> colour_values(np.array([0, 1, 2]), np.array([0.0, 10.0, 30.0]))
-    array([  0,   1, 255], dtype=uint8)
-    """
-    used = values[1:][values[1:] > 0] if len(values) > 1 else values
-    if used.size == 0:
-        return np.where(labels == 0, 0, 1).astype(np.uint8)
-    low, high = np.percentile(used, (2, 98), method="nearest")
-    index = np.clip((values - low) / max(high - low, 1e-9), 0, 1) * 254 + 1
-    table = index.astype(np.uint8)
-    table[0] = 0
-    return np.asarray(table[labels])
-
-
 def colour_bins(bins: np.ndarray, last: int) -> np.ndarray:
     """Return a colour index for every density bin, evenly spread from 1 for the first to 255 for the last.
 

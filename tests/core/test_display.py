@@ -139,14 +139,6 @@ class TestColours:
         assert colours.min() >= 1
         assert (np.diff(colours.astype(int)) != 0).all()
 
-    def test_values_are_spread_over_the_map(self):
-        labels = np.array([[0, 1], [2, 3]])
-        colours = display.colour_values(labels, np.array([0.0, 1.0, 2.0, 3.0]))
-        assert colours[0, 0] == 0 and colours[0, 1] == 1 and colours[1, 1] == 255
-
-    def test_no_values_at_all(self):
-        assert display.colour_values(np.zeros((2, 2), int), np.zeros(1)).tolist() == [[0, 0], [0, 0]]
-
 
 def test_numbers_of_the_status_line():
     labels = np.array([[0, 4, 4], [9, 9, 9]])

@@ -151,9 +151,6 @@ CASES = {
     "display.colour_ids": Case(
         lambda g: (g.labels(g.shape()),), lambda out, labels: ((out > 0) == (np.asarray(labels) > 0)).all()
     ),
-    "display.colour_values": Case(
-        lambda g: (g.labels(g.shape(), huge=False), g.exact((1, 250), np.float64, ("noise", "constant", "hot"))[0])
-    ),
     "display.colour_bins": Case(
         lambda g: (last := g.int(1, 300)) and (g.rng.integers(0, last + 1, g.shape(), dtype=np.int32), last),
         shaped(np.uint8),

@@ -113,16 +113,16 @@ def test_the_latest_request_wins_and_earlier_ones_stop_at_a_tick(calls):
 
     def slow(tick):
         entered.set()
-        assert release.wait(10)
+        assert release.wait(60)
         tick(1, 2)
         done.append("slow")
 
     runner.submit(slow)
-    assert entered.wait(10)
+    assert entered.wait(60)
     runner.submit(lambda tick: done.append("middle"))
     runner.submit(lambda tick: done.append("last"))
     release.set()
-    assert runner.wait(10)
+    assert runner.wait(60)
     assert done == ["last"]
     runner.close()
 
@@ -133,7 +133,7 @@ def test_cancel_stops_the_running_job():
 
     def slow(tick):
         entered.set()
-        assert release.wait(10)
+        assert release.wait(60)
         try:
             tick(1, 2)
         except Cancelled:
@@ -141,10 +141,10 @@ def test_cancel_stops_the_running_job():
             raise
 
     runner.submit(slow)
-    assert entered.wait(10)
+    assert entered.wait(60)
     runner.cancel()
     release.set()
-    assert runner.wait(10)
+    assert runner.wait(60)
     assert seen == ["cancelled"]
     runner.close()
 
@@ -156,7 +156,7 @@ def test_a_request_in_the_worker_tells_when_it_is_idle(session):
     threaded.events.finished.connect(lambda stage, seconds: order.append(stage))
     threaded.events.idle.connect(idle.set)
     threaded.request(["scaled", "table"])
-    assert idle.wait(10)
+    assert idle.wait(60)
     assert order == ["scale", "pick"]
     threaded.close()
 

@@ -120,31 +120,36 @@ def test_counts_above_65535_are_not_wrapped(tmp_path):
 
 
 def test_it_goes_on_after_a_kill_at_any_moment(gem, stain, chip, tmp_path):
-    """A process is killed again and again; what comes out is what an undisturbed conversion gives."""
+    """A process is killed again and again; what comes out is what an undisturbed conversion gives.
+
+    Each of its steps waits for a word, so that it does not come to its end while the one that kills it is held up.
+    """
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from segapp.io import gem_text\n"
         "from segapp.io.chip import convert, convert_chip\n"
         "gem_text._BLOCK, convert.MARK_S = 20_000, 0.0\n"
         "def tell(*at):\n"
         "    print(*at, flush=True)\n"
-        "    time.sleep(0.005)\n"
+        "    sys.stdin.readline()\n"
         "convert_chip(sys.argv[1], sys.argv[2], stain=sys.argv[3], tell=tell)\n"
     )
     out = tmp_path / "chip"
     random.seed(3)
     kills = 0
     for lines in (3, 14, 30, 10_000):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(gem), str(out), str(stain)], stdout=subprocess.PIPE, text=True
-        )
+        words = [sys.executable, "-c", code, str(gem), str(out), str(stain)]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for number, _ in enumerate(process.stdout):
+            process.stdin.write("\n")
+            process.stdin.flush()
             if number >= lines:
                 time.sleep(random.random() * 0.02)
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
                 break
         process.stdout.close()
+        process.stdin.close()
         process.wait()
         if process.returncode == 0:
             break
