@@ -203,13 +203,14 @@ def _picture_of_counts(transcripts: Transcripts, grid: Grid) -> np.ndarray:
 
 
 def versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that a result may depend on."""
+    found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            versions[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+            found[name] = "not installed"
+    return found
 
 
 def write_h5ad(table: AnnData, path: str | Path) -> None:

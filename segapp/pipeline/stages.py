@@ -171,6 +171,8 @@ PIPELINE = Pipeline(
         needs=("nuclear", "total", "nuclei_scores", "rna_nuclei_mask"),
         gives=("rna_nuclei",),
         run=steps.label_rna_nuclei,
+        fit=steps.fit_rna_nuclei,
+        fit_needs=("nuclear", "total", "rna_nuclei_mask"),
         version=3,
     ),
     Stage(

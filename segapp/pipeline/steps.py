@@ -75,6 +75,11 @@ def fit_network(params: Any, tick: Tick, stain: np.ndarray) -> Any:
     return engines.ENGINES[params.engine].fit(stain, params, models.open_model(params), tick)
 
 
+def answer_network(params: Any, tick: Tick, stain: np.ndarray, numbers: Fitted) -> Any:
+    """Window of a stain and the numbers of the whole -> what a network answers there."""
+    return engines.ENGINES[params.engine].fit(stain, params, models.open_model(params), tick, numbers.statistics)
+
+
 def predict_nuclei(
     params: Any, tick: Tick, stain: np.ndarray, statistics: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
@@ -118,6 +123,13 @@ def mask_rna_nuclei(
     return score.mask_scores(nuclei_scores, nuclei_score_info, None, params, statistics)
 
 
+def fit_rna_nuclei(
+    params: Any, tick: Tick, nuclear: np.ndarray | None, total: np.ndarray, rna_nuclei_mask: np.ndarray
+) -> Fitted:
+    """Nuclear counts, all counts and mask -> numbers of the whole that the method peaks needs."""
+    return nuclei_rna.fit_nuclei_rna(_nuclear(nuclear, ""), rna_nuclei_mask, total, params)
+
+
 def label_rna_nuclei(
     params: Any,
     tick: Tick,
@@ -125,6 +137,7 @@ def label_rna_nuclei(
     total: np.ndarray,
     nuclei_scores: np.ndarray,
     rna_nuclei_mask: np.ndarray,
+    statistics: Fitted,
 ) -> tuple[np.ndarray]:
     """Nuclear counts, all counts, scores and mask -> nuclei."""
     if nuclear is not None and params.method != "peaks" and cautions.counts_are_dense(nuclear, rna_nuclei_mask):
@@ -137,7 +150,10 @@ def label_rna_nuclei(
         if len(rows) or len(columns):
             _note(_LINES.format(n=len(rows) + len(columns), what="nuclei", other="nuclei_rna.landscape=distance"))
     counts = _nuclear(nuclear, "")
-    return (nuclei_rna.label_nuclei_rna(counts, nuclei_scores, rna_nuclei_mask, params, tick, total=total),)
+    found = nuclei_rna.label_nuclei_rna(
+        counts, nuclei_scores, rna_nuclei_mask, params, tick, total=total, fitted=statistics
+    )
+    return (found,)
 
 
 def select_nuclei(

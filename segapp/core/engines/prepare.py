@@ -77,12 +77,23 @@ def percentiles(image: np.ndarray, low: float, high: float) -> tuple[float, floa
     """
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         # exact from the histogram, without a sorted copy of a whole chip
-        counts = np.bincount(image.ravel(), minlength=2)
-        upto = np.cumsum(counts)
-        found = [_of_histogram(upto, q) for q in (low, high)]
-    else:
-        found = [float(value) for value in np.percentile(image, (low, high))]
+        return percentiles_of(np.bincount(image.ravel(), minlength=2), low, high)
+    found = [float(value) for value in np.percentile(image, (low, high))]
     return (found[0], found[1]) if found[1] > found[0] else (float(image.min()), float(image.max()))
+
+
+def percentiles_of(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Return the same two percentiles from the number of pixels of each brightness 0, 1, 2, ...
+
+    Examples
+    --------
+    >>> percentiles_of(np.ones(101, np.int64), 1, 99.5)
+    (1.0, 99.5)
+    """
+    upto = np.cumsum(counts)
+    found = [_of_histogram(upto, q) for q in (low, high)]
+    there = np.flatnonzero(counts)
+    return (found[0], found[1]) if found[1] > found[0] else (float(there[0]), float(there[-1]))
 
 
 def resize(image: np.ndarray, scale: float) -> np.ndarray:

@@ -72,6 +72,7 @@ def fit_discs(
     sigma: float,
     min_distance: float,
     tick: Tick = no_tick,
+    means: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Explain UMIs by discs over a background.
 
@@ -87,6 +88,8 @@ def fit_discs(
         Nuclei closer than this become one.
     tick : Tick
         Reports progress and cancels.
+    means : (float, float), optional
+        UMIs a pixel of both kinds in the whole image, where these are windows of it.
 
     Returns
     -------
@@ -99,17 +102,20 @@ def fit_discs(
     image = nuclear.astype(np.float32)
     rest = None if other is None else other.astype(np.float32)
     seen = image if rest is None else image + guide.start * rest
+    if means is None:
+        means = float(image.mean(dtype=np.float64)), 0.0 if rest is None else float(rest.mean(dtype=np.float64))
+    everywhere = means[0] + (0.0 if rest is None else guide.start * means[1])
     fine = cv2.GaussianBlur(seen, (0, 0), FIRST_BLUR * sigma, borderType=cv2.BORDER_REFLECT_101)
-    summit = (fine == cv2.dilate(fine, np.ones((5, 5), np.uint8))) & (fine > 0.5 * float(seen.mean()))
+    summit = (fine == cv2.dilate(fine, np.ones((5, 5), np.uint8))) & (fine > 0.5 * everywhere)
     y, x = (np.ascontiguousarray(axis, dtype=np.float64) for axis in np.nonzero(summit))
-    weight = fine[summit].astype(np.float64) * math.pi * sigma**2 * float(image.sum() / seen.sum())
+    weight = fine[summit].astype(np.float64) * math.pi * sigma**2 * (means[0] / everywhere)
 
     reach = REACH * sigma
     step = STEP * sigma
     disc = _profile(RADIUS * sigma, EDGE * sigma, reach, step)
-    if rest is None or not rest.any():
+    if rest is None or means[1] == 0:
         ground = Background(0.2, 2.1)
-        events = _events(image, 1, _ground(image, ground, sigma))
+        events = _events(image, 1, _ground(image, ground, sigma, means[0]))
         for done in range(ROUNDS):
             if done > 5:
                 _join(y, x, weight, weight.copy(), min_distance, *nuclear.shape)
@@ -119,7 +125,7 @@ def fit_discs(
             weight = np.where(weight > 0, np.maximum(share - PRICE * min(1.0, done / SETTLE), 0.0), 0.0)
             tick(done + 1, ROUNDS)
     else:
-        weight = _fit_guided(image, rest, guide, sigma, min_distance, y, x, weight, disc, tick)
+        weight = _fit_guided(image, rest, guide, sigma, min_distance, y, x, weight, disc, tick, means)
     order = np.lexsort((x, y))
     return y[order], x[order], weight[order]
 
@@ -155,16 +161,17 @@ def _fit_guided(
     weight: np.ndarray,
     disc: np.ndarray,
     tick: Tick,
+    means: tuple[float, float],
 ) -> np.ndarray:
     reach, wide, step = REACH * sigma, 3.9 * sigma, STEP * sigma
     # the other RNA of a cell: half in the nucleus, half in a disc almost twice as wide
     edge = 0.45 * sigma
     cell = 0.5 * _profile(RADIUS * sigma, edge, wide, step) + 0.5 * _profile(2.7 * sigma, edge, wide, step)
     spread, cell_spread = 0.64 * sigma**2, 1.1 * sigma**2
-    events = _events(image, 1, _ground(image, Background(guide.share, guide.blur), sigma))
-    others = _events(rest, guide.square, _ground(rest, Background(0.4, 4.0), sigma))
+    events = _events(image, 1, _ground(image, Background(guide.share, guide.blur), sigma, means[0]))
+    others = _events(rest, guide.square, _ground(rest, Background(0.4, 4.0), sigma, means[1]))
     alive = weight
-    amount = weight * float(rest.sum() / image.sum()) * 0.6
+    amount = weight * (means[1] / means[0]) * 0.6
     shape = image.shape
     for done in range(ROUNDS):
         if done > 5:
@@ -185,9 +192,9 @@ def _fit_guided(
     return np.where(alive > 0, alive + guide.presence * amount, 0.0)
 
 
-def _ground(image: np.ndarray, ground: Background, sigma: float) -> np.ndarray:
+def _ground(image: np.ndarray, ground: Background, sigma: float, mean: float) -> np.ndarray:
     blurred = cv2.GaussianBlur(image, (0, 0), ground.blur * sigma, borderType=cv2.BORDER_REFLECT_101)
-    return ground.share * blurred + ground.mean * float(image.mean())
+    return ground.share * blurred + ground.mean * mean
 
 
 def _events(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from segapp.core.label.components import SplitParams, label_components
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask
 from segapp.core.label.watershed import watershed
 from segapp.core.params import Params, Variants, knob
-from segapp.core.types import InputError, Tick, no_tick
+from segapp.core.types import Fitted, InputError, Tick, no_tick
 
 _METHOD = "peaks, components or watershed: how scores and counts become nuclei."
 
@@ -119,6 +120,7 @@ def label_nuclei_rna(
     tick: Tick = no_tick,
     *,
     total: np.ndarray | None = None,
+    fitted: Fitted | None = None,
 ) -> np.ndarray:
     """Label nuclei from nuclear RNA.
 
@@ -137,6 +139,8 @@ def label_nuclei_rna(
         Reports progress and cancels.
     total : (H, W) counts or None
         UMIs a pixel of all RNA, which may guide the method peaks; see its parameter `guide`.
+    fitted : Fitted, optional
+        What `fit_nuclei_rna` found in the whole, where these are windows of it.
 
     Returns
     -------
@@ -186,7 +190,9 @@ def label_nuclei_rna(
     if scores is not None:
         check_image(scores, "scores")
     if isinstance(params, PeakNuclei):
-        return _label_peaks(counts, inside, _guide(counts, total, params), params, tick)
+        numbers = (fit_nuclei_rna(counts, inside, total, params) if fitted is None else fitted).statistics
+        other = _others(counts, total) if numbers["guided"] and total is not None else None
+        return _label_peaks(counts, inside if numbers["masked"] else None, other, params, numbers, tick)
     if inside is None:
         raise InputError(f"method={params.method} labels the mask of nuclei; pass one, or choose method=peaks.")
     if isinstance(params, ComponentNuclei):
@@ -212,13 +218,15 @@ APART, APART_SPARSE = 1.8, 2.15
 
 
 def _label_peaks(
-    counts: np.ndarray, mask: np.ndarray | None, other: np.ndarray | None, params: PeakNuclei, tick: Tick
+    counts: np.ndarray,
+    mask: np.ndarray | None,
+    other: np.ndarray | None,
+    params: PeakNuclei,
+    numbers: Mapping[str, Any],
+    tick: Tick,
 ) -> np.ndarray:
     if not counts.any():
         return np.zeros(counts.shape, np.int32)
-    if mask is not None and not mask.any() and _clumped(counts, params.sigma):
-        # a mixture of counts a pixel can fail to see nuclei of a few UMIs each; as a whole they are no noise
-        mask = None
     if other is not None:
         # where other RNA guides, it vouches for nuclei of so few UMIs that the mask of nuclear RNA misses them
         mask = None
@@ -227,7 +235,9 @@ def _label_peaks(
         if params.min_distance != "auto"
         else (round((APART if other is None else APART_SPARSE) * params.sigma))
     )
-    y, x, weight = _discs.fit_discs(counts, other, sigma=params.sigma, min_distance=apart, tick=tick)
+    y, x, weight = _discs.fit_discs(
+        counts, other, sigma=params.sigma, min_distance=apart, tick=tick, means=tuple(numbers["means"])
+    )
     found = weight > params.min_counts
     y, x = y[found], x[found]
     labels = _discs.draw_discs(y, x, params.sigma * math.sqrt(-2 * math.log(params.cut)), counts.shape)
@@ -240,22 +250,71 @@ def _label_peaks(
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
 
 
-def _clumped(counts: np.ndarray, sigma: float) -> bool:
-    """Return whether sums over squares of the size of a nucleus vary more than twice as much as flat noise does."""
-    sums = bin_sums(counts, max(1, round(2.5 * sigma)))
-    return bool(sums.var() > 2 * sums.mean())
+def count_clumps(
+    counts: np.ndarray, mask: np.ndarray | None, total: np.ndarray | None, params: PeakNuclei
+) -> list[float]:
+    """Count what `settle_peaks` needs of an image; those of its parts add up, where squares do not cross their borders.
+
+    Returns
+    -------
+    list of float
+        Pixels, nuclear UMIs, other UMIs, all UMIs, pixels of the mask, and of squares as large as a nucleus: their
+        number, the sum and the sum of squares of their UMIs.
+    """
+    sums = bin_sums(counts, _square(params.sigma))
+    everything = counts if total is None else total
+    return [
+        float(counts.size),
+        float(counts.sum(dtype=np.uint64)),
+        0.0 if total is None else float(_others(counts, total).sum(dtype=np.uint64)),
+        float(everything.sum(dtype=np.uint64)),
+        0.0 if mask is None else float(np.count_nonzero(mask)),
+        float(sums.size),
+        float(sums.sum()),
+        float(np.square(sums).sum()),
+    ]
 
 
-def _guide(nuclear: np.ndarray, total: np.ndarray | None, params: PeakNuclei) -> np.ndarray | None:
-    """Return the counts of all other RNA where they guide, else None."""
-    if params.guide == "off" or total is None:
-        if params.guide == "total":
-            raise InputError("nuclei_rna.guide=total needs the counts of all RNA; pass `total`, or set guide=off.")
-        return None
-    everything = check_counts(total, "total")
-    check_same_shape({"nuclear_counts": nuclear, "total": everything})
-    sums = int(nuclear.sum(dtype=np.uint64)), int(everything.sum(dtype=np.uint64))
-    if params.guide == "auto" and sums[0] >= SPARSE * sums[1]:
-        return None
+def settle_peaks(found: list[float], params: PeakNuclei, *, masked: bool, known: bool) -> Fitted:
+    """Decide by the counts of a whole image whether other RNA guides, and whether the mask is looked at.
+
+    Parameters
+    ----------
+    found : list of float
+        Of `count_clumps`.
+    params : PeakNuclei
+        Settings.
+    masked, known : bool
+        Whether there is a mask, and whether there are the counts of all RNA.
+    """
+    pixels, nuclear, others, total, inside, n, sums, squares = found
+    if params.guide == "total" and not known:
+        raise InputError("nuclei_rna.guide=total needs the counts of all RNA; pass `total`, or set guide=off.")
+    guided = known and params.guide != "off" and not (params.guide == "auto" and nuclear >= SPARSE * total)
+    mean = sums / max(n, 1)
+    # a mixture of counts a pixel can fail to see nuclei of a few UMIs each; as a whole they are no noise
+    clumped = squares / max(n, 1) - mean**2 > 2 * mean
+    pixels = max(pixels, 1)
+    means = [nuclear / pixels, others / pixels if guided else 0.0]
+    return Fitted({"means": means, "guided": guided, "masked": masked and not (inside == 0 and clumped)})
+
+
+def fit_nuclei_rna(counts: np.ndarray, mask: np.ndarray | None, total: np.ndarray | None, params: Params) -> Fitted:
+    """Find the numbers of whole images that nuclei from RNA need; none for most methods."""
+    if not isinstance(params, PeakNuclei):
+        return Fitted()
+    counts = check_counts(counts, "nuclear_counts")
+    if total is not None:
+        total = check_counts(total, "total")
+        check_same_shape({"nuclear_counts": counts, "total": total})
+    found = count_clumps(counts, mask, total, params)
+    return settle_peaks(found, params, masked=mask is not None, known=total is not None)
+
+
+def _square(sigma: float) -> int:
+    return max(1, round(2.5 * sigma))
+
+
+def _others(nuclear: np.ndarray, total: np.ndarray) -> np.ndarray:
     # counts that are not part of the total (another layer) leave nothing below zero
-    return everything - np.minimum(nuclear, everything)
+    return total - np.minimum(nuclear, total)

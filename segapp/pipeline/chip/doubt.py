@@ -14,8 +14,8 @@ from segapp.core.score.mask import default_mk
 if TYPE_CHECKING:
     from segapp.pipeline.chip.evaluate import Evaluation
 
-NETWORK_REACH = 96
-"""Pixels that a bundled network looks around, and the radius of a nucleus it may find."""
+NETWORK_REACH = 128
+"""Pixels of its own that a network looks around, with the radius of a nucleus that it may find."""
 
 
 class Doubt:
@@ -65,7 +65,10 @@ class Doubt:
         return tiling.doubt_objects(doubt, tiling.components(self._get("nuclei_mask")))
 
     def _network_nuclei(self) -> np.ndarray:
-        return tiling.doubt_objects(self._rim(2 * NETWORK_REACH), self._get("network_nuclei"))
+        scale = self.of_window.statistics["nuclei_network"].statistics["scale"]
+        # what a network sees, and polygons that push each other away
+        reach = math.ceil(NETWORK_REACH / scale) + 64
+        return tiling.doubt_objects(self._rim(reach), self._get("network_nuclei"))
 
     # nuclei from RNA
 

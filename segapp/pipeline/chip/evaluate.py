@@ -9,6 +9,7 @@ import numpy as np
 
 from segapp.core.tiling import Window
 from segapp.core.types import InputError, Tick, Unavailable, no_tick
+from segapp.pipeline import steps
 from segapp.pipeline.chip.doubt import Doubt
 from segapp.pipeline.chip.edits import moved_edits, reach_of_edits
 from segapp.pipeline.chip.source import Source
@@ -31,6 +32,9 @@ HALO = 256
 """Pixels read around a core: enough for most tissue; where it is not, more are."""
 
 LARGEST_HALO = 4096
+
+STEP = 256
+"""Windows start at multiples of it: blocks of pixels that functions and networks look at lie alike in all of them."""
 
 
 class Evaluation:
@@ -90,11 +94,10 @@ class Evaluation:
 
     def _fitted(self, stage: str, needs: Mapping[str, Any]) -> Any:
         if stage in self.statistics:
-            return self.statistics[stage]
-        if stage == "nuclei_network":  # its answer is one of the window
-            fit = PIPELINE[stage].fit
-            assert fit is not None
-            return fit(params=self.source.params[stage], tick=self.tick, **needs)
+            found = self.statistics[stage]
+            if stage == "nuclei_network":  # what a network answers is one of the window
+                return steps.answer_network(self.source.params[stage], self.tick, needs["stain"], found)
+            return found
         raise Unavailable(f"the numbers of {stage} are not known yet: gather them on the chip, or estimate them, first")
 
     def _hold(self, values: Mapping[str, Any]) -> None:
@@ -168,5 +171,5 @@ def evaluate(
 def _window(source: Source, core: tuple[int, int, int, int], halo: int) -> Window:
     """A window around a core, with all of every edit that reaches into it."""
     top, left, bottom, right = reach_of_edits(source.params["edits"], core, halo)
-    wide = Window.around((top, left, bottom, right), halo, source.shape)
+    wide = Window.around((top, left, bottom, right), halo, source.shape, STEP)
     return Window(core, wide.box, source.shape)

@@ -21,5 +21,6 @@ def freeze(session: Session, statistics: Mapping[str, Any]) -> None:
     snapshot = session.snapshot()
     for name, value in statistics.items():
         stage = session.pipeline.by_name[name]
-        if stage.fit is not None:
+        # a network keeps its answer under that key, and takes its numbers as parameters
+        if stage.fit is not None and name != "nuclei_network":
             session.store.put(snapshot.key(stage, "fit"), {"statistics": value}, 0.0)

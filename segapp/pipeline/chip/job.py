@@ -30,6 +30,10 @@ KEPT = ("selected_nuclei", "nuclei_provenance", "nuclei_probability", "cell_scor
 """Artefacts that the first pass leaves for the second, where it makes them."""
 
 
+EXACT = ("_scores", "_mask")
+"""Ends of the names of artefacts that numbers of the whole are gathered from: windows must be large enough for them."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One run of one chip, as it travels to workers.

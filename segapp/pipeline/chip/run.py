@@ -23,7 +23,7 @@ from segapp.pipeline.chip.job import Job, Tile, name_of
 from segapp.pipeline.chip.joins import disagreeing
 from segapp.pipeline.chip.outputs import write_outputs
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.chip.statistics import Gather, ScoreGather, gathers, upstream
+from segapp.pipeline.chip.statistics import Gather, NetworkGather, ScoreGather, gathers, upstream
 from segapp.pipeline.chip.workers import Workers, open_workers
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.recipe import Recipe
@@ -267,9 +267,9 @@ def _round(job: Job, pool: Workers, number: int, ready: list[Gather], phase: str
     records = _records(job, source, tiles)
     cores = {tile: job.core(tile, source.shape) for tile in tiles}
     for gather in ready:
-        if isinstance(gather, ScoreGather):
+        if isinstance(gather, ScoreGather | NetworkGather):
             gather.choose([(cores[tile], records[tile]) for tile in tiles])
-    exact = tuple(dict.fromkeys(name for gather in ready for name in gather.needs if name.endswith("_scores")))
+    exact = tuple(dict.fromkeys(name for gather in ready for name in gather.needs if name.endswith(tasks.EXACT)))
     wanted = {tile: [i for i, gather in enumerate(ready) if gather.wants(cores[tile], records[tile])] for tile in tiles}
     some = [tile for tile in tiles if wanted[tile]]
     todo = [

@@ -15,14 +15,25 @@ import numpy as np
 
 from segapp.core import density, score
 from segapp.core import stain as stain_core
+from segapp.core.engines.prepare import percentiles_of
+from segapp.core.engines.stardist import predict as stardist
+from segapp.core.label import nuclei_rna
 from segapp.core.score import range as score_range
-from segapp.core.types import Fitted, ScoreInfo
+from segapp.core.types import Fitted, ScoreInfo, Unavailable
+from segapp.io import models
 from segapp.pipeline.chip.evaluate import Evaluation
 from segapp.pipeline.chip.source import Source
 from segapp.pipeline.stage import Choice
 from segapp.pipeline.stages import PIPELINE
 
 Box = tuple[int, int, int, int]
+
+SCALED = 5
+"""Tiles on which the size of nuclei is measured for a network."""
+
+MOST_ROUNDS = 40
+"""Rounds of belief propagation at most. Each is a pixel that windows have to be larger; where messages do not settle by
+then they swing, and further rounds move few scores."""
 
 SAMPLED = 9
 """Tiles on which the rounds of belief propagation are counted."""
@@ -111,10 +122,7 @@ class ScoreGather:
 
     def choose(self, tiles: list[tuple[Box, int]]) -> None:
         """Choose the tiles on which rounds are counted: spread evenly over those with much RNA."""
-        rich = sorted(tiles, key=lambda tile: -tile[1])[: max(len(tiles) // 2, 1)]
-        cores = sorted(core for core, _ in rich)
-        at = np.linspace(0, len(cores) - 1, min(SAMPLED, len(cores))).astype(int)
-        self.sampled = frozenset(cores[i] for i in at)
+        self.sampled = _spread_over(tiles, SAMPLED)
 
     def wants(self, core: Box, records: int) -> bool:
         """All tiles at first, then the sampled ones."""
@@ -145,7 +153,7 @@ class ScoreGather:
         """Fit the mixtures, then freeze the most rounds that a tile took."""
         found = list(parts)
         if self.info is not None:
-            statistics = {**self.info.statistics, "rounds": math.ceil(sum(found) / len(found))}
+            statistics = {**self.info.statistics, "rounds": min(math.ceil(sum(found) / len(found)), MOST_ROUNDS)}
             return ScoreInfo(self.info.method, self.info.k, statistics)
         if params.method in score_range.WHOLE:
             return score_range.settle(found, params)
@@ -195,6 +203,92 @@ class ThresholdGather:
         return Fitted({"threshold": self.sketch.threshold(found, params.threshold)})
 
 
+class PeaksGather:
+    """Means of the counts, for nuclei as discs over a background; other methods need nothing of the whole."""
+
+    stage = "nuclei_rna"
+
+    def __init__(self, source: Source) -> None:
+        self.pixels = source.shape[0] * source.shape[1]
+        self.peaks = getattr(source.params[self.stage], "method", "") == "peaks"
+        self.needs: tuple[str, ...] = ("nuclear", "total", "rna_nuclei_mask") if self.peaks else ()
+
+    def wants(self, core: Box, records: int) -> bool:
+        """All tiles that hold records."""
+        return self.peaks and records > 0
+
+    def look(self, seen: Evaluation) -> Any:
+        """Return the counts of a tile."""
+        nuclear, total, mask = (seen.core(name) for name in self.needs)
+        params: Any = seen.source.params[self.stage]
+        return nuclei_rna.count_clumps(nuclear, mask, total, params)
+
+    def settle(self, parts: Iterable[Any], params: Any) -> Any | None:
+        """Add up; a tile without records adds its pixels, which the frame knows."""
+        if not self.peaks:
+            return Fitted()
+        sums = np.sum(list(parts), axis=0).tolist()
+        return nuclei_rna.settle_peaks([float(self.pixels), *sums[1:]], params, masked=True, known=True)
+
+
+class NetworkGather:
+    """What is black and white to a network, then the size of nuclei on a few tiles."""
+
+    stage = "nuclei_network"
+    needs: tuple[str, ...] = ("stain",)
+
+    def __init__(self, source: Source) -> None:
+        params: Any = source.params["nuclei_network"]
+        if params.engine != "stardist":
+            raise Unavailable(f"the network {params.engine} is not run on a chip; set nuclei_network.engine=stardist")
+        if params.equalize:
+            raise Unavailable(
+                "local equalisation before a network depends on the size of the image and is not run on a chip; set "
+                "nuclei_network.equalize=0"
+            )
+        self.bounds: tuple[float, float] | None = None
+        self.sampled: frozenset[Box] = frozenset()
+
+    def choose(self, tiles: list[tuple[Box, int]]) -> None:
+        """Choose a few tiles with much RNA, where there are nuclei."""
+        self.sampled = _spread_over(tiles, SCALED)
+
+    def wants(self, core: Box, records: int) -> bool:
+        """All tiles at first, then the sampled ones."""
+        return self.bounds is None or core in self.sampled
+
+    def look(self, seen: Evaluation) -> Any:
+        """Return the histogram of a tile, or the scale that its nuclei ask for."""
+        stain = seen.core("stain")
+        if self.bounds is None:
+            return np.bincount(stain.ravel())
+        params: Any = seen.source.params[self.stage]
+        if stain.min() == stain.max():
+            return None
+        return stardist.find_scale(stain, params, models.open_model(params), self.bounds)
+
+    def settle(self, parts: Iterable[Any], params: Any) -> Any | None:
+        """Freeze brightness and scale; scales are sixteenths, so that windows of every tile meet the same grid."""
+        if self.bounds is None:
+            shares = stardist.percents(params, models.open_model(params))
+            whole = np.zeros(1 << 16, np.int64)
+            for part in parts:
+                whole[: len(part)] += part
+            self.bounds = (0.0, 1.0) if shares is None else percentiles_of(whole, *shares)
+            return None
+        scales = [part for part in parts if part is not None] or [1.0]
+        scale = max(round(float(np.median(scales)) * 16), 1) / 16
+        return Fitted({"scale": scale, "black": self.bounds[0], "white": self.bounds[1]})
+
+
+def _spread_over(tiles: list[tuple[Box, int]], n: int) -> frozenset[Box]:
+    """Choose `n` tiles spread evenly over the half with most records."""
+    rich = sorted(tiles, key=lambda tile: -tile[1])[: max(len(tiles) // 2, 1)]
+    cores = sorted(core for core, _ in rich)
+    at = np.linspace(0, len(cores) - 1, min(n, len(cores))).astype(int)
+    return frozenset(cores[i] for i in at)
+
+
 def gathers(source: Source, stages: Iterable[str]) -> list[Gather]:
     """Return the gathers of stages that fit, in the order of the stages; settled thresholds need none."""
     made: list[Gather] = []
@@ -202,6 +296,10 @@ def gathers(source: Source, stages: Iterable[str]) -> list[Gather]:
         params: Any = source.params[stage]
         if stage == "density" and params.method != "off":
             made.append(DensityGather(source))
+        elif stage == "nuclei_rna":
+            made.append(PeaksGather(source))
+        elif stage == "nuclei_network":
+            made.append(NetworkGather(source))
         elif stage in ("nuclei_mask", "cytoplasm"):
             made.append(CutGather(source, stage))
         elif stage in ("nuclei_score", "cell_score"):

@@ -22,8 +22,9 @@ from segapp.core.tiling import Window
 from segapp.core.types import Tick, Unavailable, no_tick
 from segapp.io.chip import Chip
 from segapp.pipeline.chip.evaluate import evaluate
+from segapp.pipeline.chip.job import EXACT
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.chip.statistics import ScoreGather, gathers, upstream
+from segapp.pipeline.chip.statistics import NetworkGather, ScoreGather, gathers, upstream
 from segapp.pipeline.presets import default_preset, preset_params
 from segapp.pipeline.stage import Choice
 from segapp.pipeline.stages import PIPELINE
@@ -136,8 +137,9 @@ class ChipView:
             for gather in [one for one in pending if not upstream(one, choice) & (waits - {one.stage})]:
                 if isinstance(gather, ScoreGather):
                     gather.binned = gather.binned and bool(found.get("density"))
+                if isinstance(gather, ScoreGather | NetworkGather):
                     gather.choose([(core, 1) for core in cores])
-                exact = tuple(name for name in gather.needs if name.endswith("_scores"))
+                exact = tuple(name for name in gather.needs if name.endswith(EXACT))
                 parts = [gather.look(evaluate(source, core, found, exact)) for core in cores]
                 numbers = gather.settle(parts, source.params[gather.stage])
                 if numbers is not None:

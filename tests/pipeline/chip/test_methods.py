@@ -25,6 +25,8 @@ EXACT = {
     "EM+gauss": ("rna-total", ["cell_score.method=EM+gauss", "density.method=ward"]),
     "VI+gauss": ("rna-total", ["cell_score.method=VI+gauss", "density.method=off"]),
     "VI+BP": ("rna-total", ["cell_score.method=VI+BP", "density.method=off"]),
+    "rna peaks": ("rna-nuclear", []),
+    "two passes": ("rna-two-pass", []),
     "rna components": ("rna-nuclear", ["nuclei_rna.method=components"]),
     "rna watershed": ("rna-nuclear", ["nuclei_rna.method=watershed"]),
     "rna landscape": ("rna-nuclear", ["nuclei_rna.method=watershed", "nuclei_rna.landscape=rna"]),

@@ -66,7 +66,13 @@ class Candidates:
     statistics: Mapping[str, Any]
 
 
-def fit(stain: np.ndarray, params: StardistParams, model: Model, tick: Tick = no_tick) -> Candidates:
+def fit(
+    stain: np.ndarray,
+    params: StardistParams,
+    model: Model,
+    tick: Tick = no_tick,
+    frozen: Mapping[str, Any] | None = None,
+) -> Candidates:
     """Run the network over the stain, tile by tile.
 
     Parameters
@@ -79,6 +85,9 @@ def fit(stain: np.ndarray, params: StardistParams, model: Model, tick: Tick = no
         The network, as `segapp.io.models.open_model` gives it.
     tick : Tick
         Progress and cancel.
+    frozen : mapping, optional
+        ``scale``, ``black`` and ``white`` of a whole stain, where `stain` is a window of it; see `find_scale` and
+        `percents`.
 
     Returns
     -------
@@ -97,12 +106,15 @@ def fit(stain: np.ndarray, params: StardistParams, model: Model, tick: Tick = no
     are those for the whole image. Memory grows with a tile, and with the number of pixels that may be the middle of a
     nucleus: about 150 bytes for each.
     """
-    levels = equalize(stain, params.equalize)
+    levels = equalize(stain, params.equalize) if frozen is None else stain
     if model.kind == "package":
         return _original(levels, params, model, tick)
     ask, network = _ask(model)
-    low, high = _brightness(levels, params, model)
-    scale = _scale(levels, params, model, (low, high), ask, network["multiple"], tick)
+    if frozen is None:
+        low, high = _brightness(levels, params, model)
+        scale = _scale(levels, params, model, (low, high), ask, network["multiple"], tick)
+    else:
+        low, high, scale = (float(frozen[name]) for name in ("black", "white", "scale"))
     image = resize(levels, scale)
     gain = np.float32(1 / (high - low))
     step, multiple = network["grid"], network["multiple"]
@@ -137,6 +149,22 @@ def fit(stain: np.ndarray, params: StardistParams, model: Model, tick: Tick = no
         nms_thresh=float(model.config.get("nms_thresh", 0.4)),
         statistics={"model": model.name, "scale": round(scale, 4), "black": float(low), "white": float(high)},
     )
+
+
+def percents(params: StardistParams, model: Model) -> tuple[float, float] | None:
+    """Return the percentiles of a stain that are 0 and 1 to the network; None where it takes brightness as it is."""
+    if params.normalizer == "off":
+        return None
+    low, high = model.config.get("percentiles", (1.0, 99.8))
+    return low if params.pmin == "auto" else params.pmin, high if params.pmax == "auto" else params.pmax
+
+
+def find_scale(
+    levels: np.ndarray, params: StardistParams, model: Model, brightness: tuple[float, float], tick: Tick = no_tick
+) -> float:
+    """Return by how much a stain, or a part of it, is enlarged for the network; see `estimate_scale`."""
+    ask, network = _ask(model)
+    return _scale(levels, params, model, brightness, ask, network["multiple"], tick)
 
 
 def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Tick) -> Candidates:
@@ -223,12 +251,8 @@ def _full(candidates: Candidates) -> np.ndarray:
 
 def _brightness(levels: np.ndarray, params: StardistParams, model: Model) -> tuple[float, float]:
     """What is 0 and what is 1 to the network."""
-    if params.normalizer == "off":
-        return 0.0, 1.0
-    low, high = model.config.get("percentiles", (1.0, 99.8))
-    return percentiles(
-        levels, low if params.pmin == "auto" else params.pmin, high if params.pmax == "auto" else params.pmax
-    )
+    shares = percents(params, model)
+    return (0.0, 1.0) if shares is None else percentiles(levels, *shares)
 
 
 def _scale(
