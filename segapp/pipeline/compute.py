@@ -31,6 +31,19 @@ class Listener(Protocol):
         """Hear that a stage raised."""
 
 
+class Numbers(Protocol):
+    """Who knows numbers of a whole of which the inputs are a window: what a stage would find by itself is not taken."""
+
+    def word(self, params: Mapping[str, Params], stage: str) -> str:
+        """Return what names the numbers in the keys of a stage; empty where it has none."""
+
+    def given(self, params: Mapping[str, Params], stage: str, tick: Tick) -> tuple[Any, ...] | None:
+        """Return what a stage gives, in the order of its `gives`, or None where it runs."""
+
+    def fitted(self, params: Mapping[str, Params], stage: str, needs: Mapping[str, Any], tick: Tick) -> Any | None:
+        """Return what a stage would fit, or None where it fits."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Inputs and parameters at one moment; later changes of a session do not reach it.
@@ -43,11 +56,14 @@ class Snapshot:
         Loaded values by input name; an absent optional input is not in it.
     params : mapping of str to Params
         Parameters of every stage.
+    numbers : Numbers, optional
+        Numbers of the whole, where the inputs are a window of it.
     """
 
     pipeline: Pipeline
     inputs: Mapping[str, Any]
     params: Mapping[str, Params]
+    numbers: Numbers | None = None
     _keys: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     @property
@@ -69,6 +85,8 @@ class Snapshot:
         inputs = {name: self.artefact_key(name) for name in names}
         if stage.outside is not None:
             inputs["outside"] = stage.outside(params)
+        if self.numbers is not None and (word := self.numbers.word(self.params, stage.name)):
+            inputs["numbers"] = word
         made = key_of(stage.name, part, stage.version, values, inputs)
         self._keys[stage.name, part] = made
         return made
@@ -157,9 +175,13 @@ def _run(
     try:
         needs = {name: held[name] for name in stage.needs_of(choice)}
         with _noted(notes):
-            if stage.fit is not None:
-                needs["statistics"] = _fit(snapshot, store, stage, needs, stage_tick)
-            given = stage.run(params=params, tick=stage_tick, **needs)
+            given = None
+            if snapshot.numbers is not None:
+                given = snapshot.numbers.given(snapshot.params, stage.name, stage_tick)
+            if given is None:
+                if stage.fit is not None:
+                    needs["statistics"] = _fit(snapshot, store, stage, needs, stage_tick)
+                given = stage.run(params=params, tick=stage_tick, **needs)
     except Cancelled:
         raise
     except Exception as error:
@@ -193,6 +215,10 @@ def _fit(snapshot: Snapshot, store: Store, stage: Stage, needs: Mapping[str, Any
     if entry is None:
         began = time.perf_counter()
         taken = {name: needs[name] for name in stage.fit_needs_of(snapshot.choice)}
-        value = stage.fit(params=snapshot.params[stage.name], tick=tick, **taken)
+        value = None
+        if snapshot.numbers is not None:
+            value = snapshot.numbers.fitted(snapshot.params, stage.name, taken, tick)
+        if value is None:
+            value = stage.fit(params=snapshot.params[stage.name], tick=tick, **taken)
         entry = store.put(key, {"statistics": value}, time.perf_counter() - began)
     return entry.values["statistics"]

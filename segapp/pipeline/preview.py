@@ -58,6 +58,8 @@ def _preview(
     estimated = False
     if fitted is not None:
         info = fitted.values["statistics"]
+    elif snapshot.numbers is not None:
+        return None  # the numbers are those of a whole, of which a sample of the inputs says nothing
     elif isinstance(sample_rows(counts.shape), slice):
         began = time.perf_counter()
         taken = {name: needs[name] for name in stage.fit_needs_of(snapshot.choice)}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from segapp.core.params import Params, Variants, patch
 from segapp.core.types import Cancelled, InputError, SegappError, StainFile, Tick, Transcripts, no_tick
-from segapp.pipeline.compute import Snapshot, compute
+from segapp.pipeline.compute import Numbers, Snapshot, compute
 from segapp.pipeline.events import Events, Listener, Status
 from segapp.pipeline.history import History
 from segapp.pipeline.meanwhile import first_result, stand_in
@@ -73,6 +73,7 @@ class Session:
         self.preset = ""
         self.name = ""
         self.source: Mapping[str, Any] = {}
+        self.numbers: Numbers | None = None
         self.spent = 0.0
         self.history: History[_State] = History()
         self._begun: tuple[str, dict[str, Params]] | None = None
@@ -90,16 +91,19 @@ class Session:
         *,
         name: str = "",
         source: Mapping[str, Any] | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         """Take new inputs; a preset that suits them is chosen when none was chosen before.
 
-        `source` says where they came from, for who wants to read them again: ``{"sample": name}`` or
-        ``{"gem": path, "stain": path}``.
+        `source` says where they came from, for who wants to read them again: ``{"sample": name}``,
+        ``{"gem": path, "stain": path}`` or ``{"chip": folder, "box": [x0, y0, width, height]}``. `numbers` are those of
+        the whole, where the inputs are a window of it.
         """
         self.runner.cancel()
         self.inputs = {"transcripts": transcripts} | ({"stain_file": stain} if stain is not None else {})
         self.name = name
         self.source = dict(source or {})
+        self.numbers = numbers
         self._failures.clear()
         self._snapshot = None
         if not self.preset:
@@ -108,6 +112,14 @@ class Session:
             self.use_preset(default_preset(stain is not None, marks_nuclei(transcripts, RnaParams())))
         self.history.clear()  # steps on other inputs are no steps on these
         self._emit("loaded")
+
+    def use_numbers(self, numbers: Numbers | None) -> None:
+        """Take other numbers of the whole; stages that they reach become stale."""
+        before = self.snapshot()
+        self.numbers, self._snapshot = numbers, None
+        for stage in self.pipeline:
+            if before.key(stage) != self.snapshot().key(stage):
+                self._emit("changed", stage.name)
 
     def set(self, stage: str, **changes: Any) -> None:
         """Change parameters of one stage, as one patch, the method first.
@@ -206,7 +218,7 @@ class Session:
     def snapshot(self) -> Snapshot:
         """Return inputs and parameters as they are now."""
         if self._snapshot is None:
-            self._snapshot = Snapshot(self.pipeline, dict(self.inputs), dict(self.params))
+            self._snapshot = Snapshot(self.pipeline, dict(self.inputs), dict(self.params), self.numbers)
         return self._snapshot
 
     def get(self, artefact: str, tick: Tick = no_tick) -> Any:

@@ -1,0 +1,250 @@
+"""Numbers of a chip that were found once: kept beside it, by what they depend on, and estimated where they are not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from segapp.core import density
+from segapp.core.align import Alignment
+from segapp.core.params import Params
+from segapp.core.tiling import Window
+from segapp.core.types import Fitted, ScoreInfo, Tick
+from segapp.io.atomic import atomic_file
+from segapp.io.chip import Chip
+from segapp.pipeline.chip.alignment import find_alignment
+from segapp.pipeline.chip.evaluate import Evaluation
+from segapp.pipeline.chip.outputs import statistics_json
+from segapp.pipeline.chip.source import Source, light_transcripts
+from segapp.pipeline.chip.statistics import ScoreGather, gathers
+from segapp.pipeline.compute import Snapshot
+from segapp.pipeline.stages import PIPELINE
+
+WHOLE = {
+    "align": "run",
+    "density": "run",
+    "nuclei_mask": "fit",
+    "nuclei_score": "fit",
+    "nuclei_rna_mask": "fit",
+    "cell_score": "fit",
+    "cell_mask": "fit",
+    "cytoplasm": "fit",
+}
+"""Stages with numbers of the whole chip, and the part of them that takes these."""
+
+FOLDER = "numbers"
+"""Where they lie in the folder of a chip: one file a stage and choice, so that what a change does not touch stays."""
+
+PLACES, PLACE, AROUND = 9, 512, 96
+"""Places on which numbers are estimated, their size in px, and what is read around each."""
+
+
+class Kept:
+    """Numbers of one chip: those of everything, from memory or the folder of the chip, and estimates in memory.
+
+    Parameters
+    ----------
+    chip : Chip
+        The chip; its folder need not be writable.
+    """
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+        self._lock = threading.RLock()
+        self._found: dict[str, Any] = {}
+        self._estimated: dict[str, Any] = {}
+        self._keys: tuple[Any, Snapshot] | None = None
+        self._places: list[tuple[int, int, int, int]] | None = None
+        folder = chip.path / FOLDER
+        self._files = {path.stem for path in folder.glob("*.json")} if folder.is_dir() else set()
+
+    def preset(self) -> str:
+        """Return the preset that suits the chip."""
+        from segapp.core.rna import RnaParams, marks_nuclei
+        from segapp.pipeline.presets import default_preset
+
+        return default_preset(self.chip.stain is not None, marks_nuclei(light_transcripts(self.chip), RnaParams()))
+
+    def snapshot(self, params: Mapping[str, Params]) -> Snapshot:
+        """Return the choices as those of the whole chip: its keys name what the numbers depend on."""
+        with self._lock:
+            if self._keys is None or self._keys[0] is not params:
+                inputs: dict[str, Any] = {"transcripts": SimpleNamespace(digest=self.chip.digest)}
+                if self.chip.stain is not None:
+                    inputs["stain_file"] = SimpleNamespace(digest=self.chip.stain["digest"])
+                self._keys = params, Snapshot(PIPELINE, inputs, params)
+            return self._keys[1]
+
+    def name(self, params: Mapping[str, Params], stage: str) -> str:
+        """Return the name under which the numbers of a stage are kept."""
+        return f"{stage}-{self.snapshot(params).key(PIPELINE[stage], WHOLE[stage])[:24]}"
+
+    def used(self, params: Mapping[str, Params]) -> tuple[str, ...]:
+        """Return the stages in use that take numbers of the whole, in the order of work."""
+        choice = self.snapshot(params).choice
+        return tuple(
+            stage.name
+            for stage in PIPELINE.closure(("cells", "nuclei"), choice)
+            if stage.name in WHOLE and (stage.name != "density" or params["density"].method != "off")  # type: ignore[attr-defined]
+        )
+
+    def knows(self, params: Mapping[str, Params], stage: str) -> bool:
+        """Whether the numbers of everything are there."""
+        name = self.name(params, stage)
+        return name in self._found or name in self._files
+
+    def get(self, params: Mapping[str, Params], stage: str) -> Any | None:
+        """Return the numbers of everything, or None where they were never gathered."""
+        name = self.name(params, stage)
+        with self._lock:
+            if name not in self._found and name in self._files:
+                try:
+                    text = (self.chip.path / FOLDER / f"{name}.json").read_text(encoding="utf-8")
+                    self._found[name] = _parsed(stage, json.loads(text))
+                except (OSError, ValueError, KeyError, TypeError):
+                    self._files.discard(name)  # a damaged file is no number: it is gathered again
+            return self._found.get(name)
+
+    def known(self) -> set[str]:
+        """Return the names of the numbers of everything that are there."""
+        return {*self._found, *self._files}
+
+    def all(self, params: Mapping[str, Params]) -> dict[str, Any]:
+        """Return all that is known of a chip under these choices, as `run_chip` takes it."""
+        values = {stage: self.get(params, stage) for stage in self.used(params)}
+        return {stage: value for stage, value in values.items() if value is not None}
+
+    def keep(self, params: Mapping[str, Params], numbers: Mapping[str, Any]) -> bool:
+        """Keep numbers of everything; return whether they are on the disk, too."""
+        stored = True
+        for stage, value in numbers.items():
+            if stage not in WHOLE:
+                continue
+            name = self.name(params, stage)
+            with self._lock:
+                self._found[name] = value
+            try:
+                folder = self.chip.path / FOLDER
+                folder.mkdir(exist_ok=True)
+                with atomic_file(folder / f"{name}.json") as temporary:
+                    temporary.write_text(json.dumps(statistics_json({stage: value})[stage]), encoding="utf-8")
+                with self._lock:
+                    self._files.add(name)
+            except OSError:
+                stored = False
+        return stored
+
+    def work(self, params: Mapping[str, Params]) -> Path:
+        """Return the folder for what is gathered now; a gathering that was stopped begins anew."""
+        names = "".join(self.name(params, stage) for stage in self.used(params))
+        return self.chip.path / FOLDER / f"work-{hashlib.blake2b(names.encode(), digest_size=8).hexdigest()}"
+
+    # ---- estimates
+
+    def numbers(self, params: Mapping[str, Params], stage: str, tick: Tick) -> Any:
+        """Return the numbers of everything where they are known, else an estimate of them.
+
+        The alignment is always that of everything: it is looked for once and kept.
+        """
+        known = self.get(params, stage)
+        if known is not None:
+            return known
+        name = self.name(params, stage)
+        with self._lock:
+            if name in self._estimated:
+                return self._estimated[name]
+        if stage == "align":
+            source = Source(self.chip, params)
+            found = find_alignment(source, lambda phase, done, total: tick(done, total))
+            self.keep(params, {"align": found})
+            return found
+        value = self._density(params) if stage == "density" else self._estimate(params, stage, tick)
+        with self._lock:
+            self._estimated[name] = value
+        return value
+
+    def _density(self, params: Mapping[str, Params]) -> Any:
+        """Divide the chip into regions by a small picture of it: squares are shifted by at most half of one."""
+        source = Source(self.chip, params)
+        choice: Any = params["density"]
+        size, level = density.grain(choice), 0
+        folder = self.chip.path / "arrays.zarr" / "counts" / "total"
+        while 2 << level <= size and (folder / str(level + 1)).exists():
+            level += 1
+        box, frame, scale = self.chip.box, source.frame, 1 << level
+        counts = self.chip.counts("total", box, level)
+        sums = np.zeros(tuple(-(-side // size) for side in source.shape))
+        row, column = (
+            np.floor_divide(start + (np.arange(n) + 0.5) * scale, size).astype(np.int64)
+            for start, n in zip((box.y0 - frame.y0, box.x0 - frame.x0), counts.shape, strict=True)
+        )
+        rows, columns = (row >= 0) & (row < sums.shape[0]), (column >= 0) & (column < sums.shape[1])
+        part = counts[np.ix_(rows, columns)].astype(np.float64)
+        half = np.zeros((sums.shape[0], part.shape[1]))
+        np.add.at(half, row[rows], part)
+        np.add.at(sums.T, column[columns], half.T)
+        return density.fit_squares(sums, source.shape, choice)
+
+    def _estimate(self, params: Mapping[str, Params], stage: str, tick: Tick) -> Any:
+        """Fit on a few places what pass 1 of a run fits on everything."""
+        if params["nuclei"].source in ("network", "augment", "union"):  # type: ignore[attr-defined]
+            # nuclei are certain pixels of the score here and no more: those of the watershed do
+            params = {**params, "nuclei": params["nuclei"].with_(source="watershed")}
+        choice = self.snapshot(params).choice
+        source = Source(self.chip, params)
+        (gather,) = gathers(source, [stage])
+        needed = {one.name for name in gather.needs for one in PIPELINE.closure((name,), choice) if one.name in WHOLE}
+        found: dict[str, Any] = {
+            one: self.numbers(params, one, tick)
+            for one in self.used(params)
+            if one in needed - {stage} and one != "align"
+        }
+        source = Source(self.chip, params, found)
+        places = self._sampled(source)
+        if isinstance(gather, ScoreGather):
+            gather.choose([(core, 1) for core in places])
+        windows = [Window.around(core, AROUND, source.shape) for core in places]
+        seen = [Evaluation(source, window, found) for window in windows]
+        while True:
+            parts = []
+            for done, one in enumerate(seen):
+                tick(done, len(seen))
+                parts.append(gather.look(one))
+            value = gather.settle(parts, params[stage])
+            if value is not None:
+                return value
+
+    def _sampled(self, source: Source) -> list[tuple[int, int, int, int]]:
+        """Return fixed places spread in reading order over the tiles that hold a fair number of records."""
+        if self._places is None:
+            from segapp.io.chip.store import SIDE
+
+            height, width = source.shape
+            size = min(PLACE, height, width)
+            most = max(self.chip.tiles.values())
+            rich = sorted(tile for tile, records in self.chip.tiles.items() if records > most / 20)
+            corners = []
+            for at in np.linspace(0, len(rich) - 1, min(PLACES, len(rich))).astype(int).tolist():
+                row, column = rich[at]
+                y, x = (
+                    side * SIDE - start + (SIDE - size) // 2
+                    for side, start in ((row, source.frame.y0), (column, source.frame.x0))
+                )
+                corners.append((min(max(y, 0), height - size), min(max(x, 0), width - size)))
+            self._places = [(y, x, y + size, x + size) for y, x in dict.fromkeys(corners)]
+        return self._places
+
+
+def _parsed(stage: str, value: Any) -> Any:
+    if stage == "align":
+        return Alignment.from_json(value)
+    if stage == "density":
+        return value
+    return ScoreInfo(**value) if "method" in value else Fitted(**value)
