@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segapp.core import density, levels
+from segapp.core import density, levels, squares
 from segapp.core.density import WardParams
 from segapp.core.levels import LevelsParams
 from segapp.core.synthetic import tissue
@@ -40,7 +40,7 @@ def test_09_bins_are_expanded_by_exact_blocks_and_ragged_edges_keep_their_place(
         for column in range(0, 307, 20):
             assert len(np.unique(bins[row : row + 20, column : column + 20])) == 1
     flat = np.ones((45, 33), np.uint32)
-    np.testing.assert_array_equal(density.bin_sums(flat, 20), np.full((3, 2), 400.0))
+    np.testing.assert_array_equal(squares.bin_sums(flat, 20), np.full((3, 2), 400.0))
 
 
 def test_10_the_threshold_does_not_depend_on_one_hot_spot():
@@ -208,7 +208,7 @@ def test_squares_of_windows_give_the_regions_of_the_field():
     size = density.grain(params)
     sums = np.zeros((-(-205 // size), -(-413 // size)))
     for left in (0, 207):
-        row, column, part = density.part_sums(total[:, left : left + 207], size, 0, left)
+        row, column, part = squares.part_sums(total[:, left : left + 207], size, 0, left)
         sums[row : row + part.shape[0], column : column + part.shape[1]] += part
     assert density.fit_squares(sums, total.shape, params)["grid"] == density.fit_density(total, params)["grid"]
 

@@ -139,7 +139,7 @@ CASES = {
         _density_statistics, lambda out, _, shape, origin: out.shape == shape and out.dtype == np.int32
     ),
     "density.merge_bins": Case(lambda g: (g.labels(g.shape()), dict(_merge(g))), shaped(np.int32)),
-    "density.bin_sums": Case(lambda g: (g.counts(g.shape()), g.int(1, 80))),
+    "squares.bin_sums": Case(lambda g: (g.counts(g.shape()), g.int(1, 80))),
     "density.cut_height": Case(lambda g: (np.sort(g.exact((1, g.int(1, 300)), np.float64)[0]),)),
     "display.stretch": Case(one_image, lambda out, image: out[1] > out[0]),
     "display.window_image": Case(_window_image, lambda out, image, window, **_: out.dtype == np.uint8),

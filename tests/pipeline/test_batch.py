@@ -44,7 +44,7 @@ def test_a_batch_end_to_end(folder, tmp_path, capsys):
     said = capsys.readouterr()
     assert "nowhere.gem" in said.err and "Median" in said.out and "15" in said.out
     assert {p.name for p in (tmp_path / "out" / "a").iterdir()} >= {"cells.h5ad", "labels.tif", "cells.csv", DONE}
-    rows = list(csv.DictReader((tmp_path / "out" / SUMMARY).open()))
+    rows = list(csv.DictReader((tmp_path / "out" / SUMMARY).read_text().splitlines()))
     assert [row["name"] for row in rows] == ["a", "bad", "b", "none"]
     assert all(int(row["cells"]) > 0 and not row["problem"] for row in (rows[0], rows[2]))
     assert "line 2" in rows[1]["problem"] and rows[1]["cells"] == "" and "no file" in rows[3]["problem"]

@@ -11,12 +11,12 @@ import numpy as np
 
 from segapp.core.checks import check_counts, check_image, check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur
-from segapp.core.density import bin_sums
 from segapp.core.label import _discs
 from segapp.core.label.components import SplitParams, label_components
 from segapp.core.label.markers import find_peaks, find_peaks_from_mask
 from segapp.core.label.watershed import watershed
 from segapp.core.params import Params, Variants, knob
+from segapp.core.squares import bin_sums
 from segapp.core.types import Fitted, InputError, Tick, no_tick
 
 _METHOD = "peaks, components or watershed: how scores and counts become nuclei."

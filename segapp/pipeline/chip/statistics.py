@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from segapp.core import density, score
+from segapp.core import density, score, squares
 from segapp.core import stain as stain_core
 from segapp.core.engines.prepare import percentiles_of
 from segapp.core.engines.stardist import predict as stardist
@@ -71,7 +71,7 @@ class DensityGather:
     def look(self, seen: Evaluation) -> Any:
         """Return the squares of a tile and their sums."""
         params: Any = seen.source.params["density"]
-        return density.part_sums(seen.core("total"), density.grain(params), *seen.window.core[:2])
+        return squares.part_sums(seen.core("total"), density.grain(params), *seen.window.core[:2])
 
     def settle(self, parts: Iterable[Any], params: Any) -> Any:
         """Add up and divide into regions."""
