@@ -160,6 +160,10 @@ class App:
         """Open a GEM, with the stain of the same section where there is one."""
         self.features["opening"].open_files(gem, stain)  # type: ignore[attr-defined]
 
+    def open_chip(self, path: str | Path, box: Any = None) -> None:
+        """Open a converted chip at a window (x0, y0, width, height); by default where it has most UMIs."""
+        self.features["chip"].open(path, box)  # type: ignore[attr-defined]
+
     @guarded
     def run_full(self) -> None:
         """Compute everything, up to the table."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from segapp.app.dashboard import App
 from segapp.core.types import Transcripts
+from segapp.io.chip import Chip
+from segapp.io.chip.store import is_chip
 from segapp.io.image import read_stain
 from segapp.io.samples import SAMPLES, Sample
 from segapp.pipeline.session import Session
@@ -18,9 +20,10 @@ def show(source: Any = None, stain: Any = None, *, preset: str | None = None) ->
 
     Parameters
     ----------
-    source : str, path, Sample, Transcripts, Session or None
-        Name of a sample, path of transcripts, what `segapp.load_sample` or `segapp.read_gem` returned, a session with
-        everything chosen, or None for what the command line asked for (the ``tissue`` sample where it asked nothing).
+    source : str, path, Chip, Sample, Transcripts, Session or None
+        Name of a sample, path of transcripts, folder of a converted chip, what `segapp.load_sample` or
+        `segapp.read_gem` returned, a session with everything chosen, or None for what the command line asked for (the
+        ``tissue`` sample where it asked nothing).
     stain : path or StainFile, optional
         Image of the same section.
     preset : str, optional
@@ -43,6 +46,10 @@ def show(source: Any = None, stain: Any = None, *, preset: str | None = None) ->
     elif isinstance(source, Transcripts):
         image = read_stain(stain) if isinstance(stain, str | Path) else stain
         app.features["opening"].take(source, image, "Transcripts")  # type: ignore[attr-defined]
+    elif isinstance(source, Chip):
+        app.open_chip(source.path)
+    elif isinstance(source, str | Path) and is_chip(source):
+        app.open_chip(source)
     elif str(source) in tuple(SAMPLES):
         app.open_sample(str(source))
     else:
@@ -56,7 +63,9 @@ def open_from_environment(app: Any) -> None:
     if "resume=" in query and app.features["keeping"].hello(query):
         return
     gem = os.environ.get("SEGAPP_GEM")
-    if gem:
+    if os.environ.get("SEGAPP_CHIP"):
+        app.open_chip(os.environ["SEGAPP_CHIP"])
+    elif gem:
         app.open_files(gem, os.environ.get("SEGAPP_STAIN") or None)
     else:
         app.open_sample(os.environ.get("SEGAPP_SAMPLE") or "tissue")

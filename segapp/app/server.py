@@ -102,10 +102,13 @@ def settings(port: int, host: str = ADDRESS, idle_minutes: float | None = None, 
 
 
 def environment(
-    gem: str | Path | None = None, stain: str | Path | None = None, sample: str | None = None
+    gem: str | Path | None = None,
+    stain: str | Path | None = None,
+    sample: str | None = None,
+    chip: str | Path | None = None,
 ) -> dict[str, str]:
     """Return the variables that tell the notebook what to open."""
-    told = {"SEGAPP_GEM": gem, "SEGAPP_STAIN": stain}
+    told = {"SEGAPP_GEM": gem, "SEGAPP_STAIN": stain, "SEGAPP_CHIP": chip}
     variables = {name: str(Path(path).resolve()) for name, path in told.items() if path is not None}
     if sample is not None:
         variables["SEGAPP_SAMPLE"] = sample
@@ -127,6 +130,7 @@ def start(
     gem: str | Path | None = None,
     stain: str | Path | None = None,
     sample: str | None = None,
+    chip: str | Path | None = None,
     port: int = PORT,
     out: str | Path | None = None,
     host: str = ADDRESS,
@@ -140,7 +144,7 @@ def start(
 
     Parameters
     ----------
-    gem, stain, sample
+    gem, stain, sample, chip
         What to open.
     port : int
     out : path, optional
@@ -164,6 +168,8 @@ def start(
     InputError
         When the choices exclude each other, the port is taken, or Voilà does not start.
     """
+    if chip is not None and (gem is not None or sample is not None):
+        raise InputError("both a chip and a GEM or a sample were given; give one of them")
     if gem is not None and sample is not None:
         raise InputError("both a GEM and a sample were given; give one of them")
     if stain is not None and gem is None:
@@ -180,7 +186,7 @@ def start(
     shutil.copyfile(notebook(), page)
     variables = {
         **os.environ,
-        **environment(gem, stain, sample),
+        **environment(gem, stain, sample, chip),
         "SEGAPP_OUT": str(Path(out or ".").resolve()),
         "SEGAPP_ROOT": str(folder_of_files),
         "SEGAPP_MAX_UPLOAD": str(round(max_upload_mb * (1 << 20))),

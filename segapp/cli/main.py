@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--gem", metavar="FILE", help="UMI records to open")
     app.add_argument("--stain", metavar="FILE", help="image of the same section")
     app.add_argument("--sample", metavar="NAME", help="sample to open; tissue when nothing is given")
+    app.add_argument("--chip", metavar="DIR", help="chip to open, that segapp convert wrote")
     app.add_argument("--port", type=int, default=8866, metavar="P", help="port (8866)")
     app.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (127.0.0.1: this machine)"
@@ -215,7 +216,7 @@ def _compare(options: argparse.Namespace) -> int:
 def _app(options: argparse.Namespace) -> int:
     from segapp.app import serve
 
-    for path in (options.gem, options.stain):
+    for path in (options.gem, options.stain, options.chip):
         if path is not None and not Path(path).exists():
             raise _missing(path)
     return int(
@@ -223,6 +224,7 @@ def _app(options: argparse.Namespace) -> int:
             gem=options.gem,
             stain=options.stain,
             sample=options.sample,
+            chip=options.chip,
             port=options.port,
             browser=not options.no_browser,
             host=options.host,

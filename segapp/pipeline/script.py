@@ -39,9 +39,12 @@ def as_python(session: Session) -> str:
         },
     )
     """
+    source = session.source
+    if "chip" in source:
+        lines = ["from segapp.pipeline.chip import run_chip", ""]
+        return "\n".join([*lines, f"result = run_chip({str(source['chip'])!r}, 'cells', recipe='recipe.json')"])
     preset, changes = _differences(session)
     lines = ["import segapp", ""]
-    source = session.source
     if "sample" in source:
         lines.append(f"sample = segapp.load_sample({source['sample']!r})")
         inputs = ["sample.transcripts"] + (["sample.stain"] if "stain_file" in session.inputs else [])
@@ -68,8 +71,10 @@ def as_command(session: Session, *, recipe: str = "recipe.json", out: str = "cel
     >>> print(as_command(session))
     segapp run --gem 'my section.gem' --preset rna-total --set cell_score.k=9 --out cells
     """
-    preset, changes = _differences(session)
     source = session.source
+    if "chip" in source:  # edits are in px of the window here and in px of the chip there: the recipe has them
+        return shlex.join(["segapp", "run", "--chip", str(source["chip"]), "--recipe", recipe, "--out", out])
+    preset, changes = _differences(session)
     first = ""
     if "sample" in source:
         name = str(source["sample"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,7 +112,7 @@ class OpenDialog:
             (
                 w.HTML("<h3>A sample</h3>"),
                 w.VBox(list(self.samples.values())),
-                w.HTML("<h3>Files: the RNA, and the stain of the same section where there is one</h3>"),
+                w.HTML("<h3>Files: the RNA, and its stain where there is one; or a converted chip</h3>"),
                 path,
                 self.entries,
                 self.upload,
@@ -123,12 +123,21 @@ class OpenDialog:
             wide=True,
         )
 
-    def show_folder(self, title: str, up: bool, folders: Sequence[str], files: Sequence[str], more: int = 0) -> None:
-        """Show what a folder holds."""
+    def show_folder(
+        self,
+        title: str,
+        up: bool,
+        folders: Sequence[str],
+        files: Sequence[str],
+        more: int = 0,
+        chips: Collection[str] = (),
+    ) -> None:
+        """Show what a folder holds; folders that are chips are opened as they are."""
         self.where.value = f"<code>{html.escape(title)}</code>"
         rows: list[w.Widget] = []
         for name in ([".."] if up else []) + list(folders):
-            button = w.Button(description=f"▸ {name}", tooltip="Up" if name == ".." else f"Go into {name}")
+            tip = "Up" if name == ".." else f"Open the chip {name}" if name in chips else f"Go into {name}"
+            button = w.Button(description=f"▦ {name} (chip)" if name in chips else f"▸ {name}", tooltip=tip)
             button.on_click(lambda _, name=name: self._actions["enter"](name))
             rows.append(button)
         for name in files:

@@ -21,6 +21,7 @@ FEATURES = (
     "segapp.app.features.edits:Edits",
     "segapp.app.features.registration:Registration",
     "segapp.app.features.keeping:Keeping",
+    "segapp.app.features.chip:WholeChip",
     "segapp.app.features.copying:Copying",
     "segapp.app.features.shortcuts:Shortcuts",
 )

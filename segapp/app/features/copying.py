@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from segapp.app.feature import Feature, guarded
+from segapp.pipeline.recipe import Recipe
 from segapp.pipeline.script import as_command, as_python
 from segapp.views.menu import Dialog
 
@@ -31,15 +32,23 @@ class Copying(Feature):
     @guarded
     def python(self) -> None:
         """Copy Python."""
-        self._hand_over(as_python(self.session))
+        text = as_python(self.session)
+        if "recipe.json" in text:
+            self.app.download.offer("recipe.json", self._recipe().text().encode())
+        self._hand_over(text)
 
     @guarded
     def command(self) -> None:
         """Copy a command; where it reads a recipe, that file is downloaded too."""
         text = as_command(self.session)
         if "--recipe" in text:
-            self.app.download.offer("recipe.json", self.session.recipe().text().encode())
+            self.app.download.offer("recipe.json", self._recipe().text().encode())
         self._hand_over(text)
+
+    def _recipe(self) -> Recipe:
+        """Return what a command reads; that of a whole chip has its edits in px of the chip."""
+        chip = self.app.features.get("chip")
+        return chip.recipe() if "chip" in self.session.source and chip is not None else self.session.recipe()
 
     def _hand_over(self, text: str) -> None:
         self.text = text

@@ -156,6 +156,8 @@ class Keeping(Feature):
         source = dict(saved.source)
         if "sample" in source:
             self.app.open_sample(str(source["sample"]))
+        elif "chip" in source:
+            self.app.open_chip(str(source["chip"]), source.get("box"))
         elif "gem" in source:
             self.app.open_files(str(source["gem"]), source.get("stain"))
         else:

@@ -11,6 +11,7 @@ import ipywidgets as w
 
 from segapp.app.feature import Feature, guarded
 from segapp.core.types import Cancelled, InputError, SegappError
+from segapp.io.chip.store import is_chip
 from segapp.io.estimate import estimate
 from segapp.io.folders import GEMS, STAINS, Upload, allowed, inside, kind_of, list_folder, uploads_folder
 from segapp.io.samples import SAMPLES
@@ -77,6 +78,10 @@ class Opening(Feature):
     def enter(self, name: str) -> None:
         """Go into a folder, or up."""
         here = inside(self.root, Path(self._here) / name)
+        if is_chip(here):
+            self.dialog.dialog.close()
+            self.app.open_chip(here)
+            return
         self._here, self._search = str(here.relative_to(self.root)), ""
         self.dialog.search.value = ""
         self._show_folder()
@@ -101,7 +106,8 @@ class Opening(Feature):
 
     def _show_folder(self) -> None:
         found = list_folder(self.root, self._here, self._search)
-        self.dialog.show_folder(str(found.path), self._here != ".", found.folders, found.files, found.more)
+        chips = {name for name in found.folders if is_chip(found.path / name)}
+        self.dialog.show_folder(str(found.path), self._here != ".", found.folders, found.files, found.more, chips)
 
     def _take(self, path: Path) -> None:
         if kind_of(path.name) == "gem":
@@ -173,7 +179,7 @@ class Opening(Feature):
         from segapp.io.transcripts import UM_PER_PX, read_transcripts
 
         for path in (gem, stain):
-            self._check_reach(path)
+            self.check_reach(path)
 
         def read(tick: Any) -> tuple[Any, Any, str]:
             image = None if stain is None else read_stain(stain)
@@ -183,11 +189,11 @@ class Opening(Feature):
         source = {"gem": str(Path(gem).resolve())} | ({} if stain is None else {"stain": str(Path(stain).resolve())})
         self.open(read, Path(gem).name, source)
 
-    def _check_reach(self, path: str | Path | None) -> None:
+    def check_reach(self, path: str | Path | None) -> None:
         """In a served page, a saved session must not be a way to any file of the machine."""
         if path is None or not os.environ.get("SEGAPP_ROOT"):
             return
-        named = [os.environ[name] for name in ("SEGAPP_GEM", "SEGAPP_STAIN") if os.environ.get(name)]
+        named = [os.environ[name] for name in ("SEGAPP_GEM", "SEGAPP_STAIN", "SEGAPP_CHIP") if os.environ.get(name)]
         if not allowed(path, [self.root, uploads_folder(), *named]):
             inside(self.root, path)
 
@@ -224,6 +230,11 @@ class Opening(Feature):
         self._reading = True
         self.app.header.cancel.disabled = False
         self.app.background(lambda: read(tick), done)
+
+    def leave(self) -> None:
+        """Drop what is being read: something else is opened."""
+        self._serial += 1
+        self._reading = False
 
     def stopped(self) -> None:
         """Stop reading."""

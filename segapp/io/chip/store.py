@@ -227,6 +227,11 @@ class Chip:
         return zarr.open_array(self.path / "arrays.zarr", path=name, mode="r")
 
 
+def is_chip(path: str | Path) -> bool:
+    """Whether a folder holds a chip whose conversion ended."""
+    return (Path(path) / ABOUT).is_file()
+
+
 def _window(array: Any, window: Grid, x0: int, y0: int, scale: int) -> np.ndarray:
     """Cut a window in input coordinates out of an array whose pixels are `scale` wide; outside is 0."""
     top, left = (window.y0 - y0) // scale, (window.x0 - x0) // scale

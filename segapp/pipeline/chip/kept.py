@@ -23,7 +23,7 @@ from segapp.pipeline.chip.alignment import find_alignment
 from segapp.pipeline.chip.evaluate import Evaluation
 from segapp.pipeline.chip.outputs import statistics_json
 from segapp.pipeline.chip.source import Source, light_transcripts
-from segapp.pipeline.chip.statistics import ScoreGather, gathers
+from segapp.pipeline.chip.statistics import NetworkGather, PeaksGather, ScoreGather, gathers
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.stages import PIPELINE
 
@@ -31,8 +31,10 @@ WHOLE = {
     "align": "run",
     "density": "run",
     "nuclei_mask": "fit",
+    "nuclei_network": "fit",
     "nuclei_score": "fit",
     "nuclei_rna_mask": "fit",
+    "nuclei_rna": "fit",
     "cell_score": "fit",
     "cell_mask": "fit",
     "cytoplasm": "fit",
@@ -194,7 +196,7 @@ class Kept:
 
     def _estimate(self, params: Mapping[str, Params], stage: str, tick: Tick) -> Any:
         """Fit on a few places what pass 1 of a run fits on everything."""
-        if params["nuclei"].source in ("network", "augment", "union"):  # type: ignore[attr-defined]
+        if stage != "nuclei_network" and params["nuclei"].source in ("network", "augment", "union"):  # type: ignore[attr-defined]
             # nuclei are certain pixels of the score here and no more: those of the watershed do
             params = {**params, "nuclei": params["nuclei"].with_(source="watershed")}
         choice = self.snapshot(params).choice
@@ -208,10 +210,14 @@ class Kept:
         }
         source = Source(self.chip, params, found)
         places = self._sampled(source)
-        if isinstance(gather, ScoreGather):
+        if isinstance(gather, ScoreGather | NetworkGather):
             gather.choose([(core, 1) for core in places])
         windows = [Window.around(core, AROUND, source.shape) for core in places]
         seen = [Evaluation(source, window, found) for window in windows]
+        if isinstance(gather, PeaksGather) and gather.peaks:
+            # as many pixels as hold the UMIs of the places on the chip: the mean is that of everything
+            umis = sum(int(one.core("total").sum()) for one in seen)
+            gather.pixels = max(round(gather.pixels * umis / max(self.chip.n_umis, 1)), 1)
         while True:
             parts = []
             for done, one in enumerate(seen):

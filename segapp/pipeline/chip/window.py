@@ -16,6 +16,7 @@ from segapp.core import align, density
 from segapp.core.params import Params
 from segapp.core.tiling import Window
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
+from segapp.pipeline import steps
 from segapp.pipeline.chip.kept import WHOLE, Kept
 from segapp.pipeline.chip.source import Source
 from segapp.pipeline.chip.view import ChipView
@@ -83,7 +84,10 @@ class WindowNumbers:
         """Return the numbers of a stage."""
         if self.use == "window" or WHOLE.get(stage) != "fit":
             return None
-        return self.kept.numbers(params, stage, tick)
+        found = self.kept.numbers(params, stage, tick)
+        if stage == "nuclei_network":  # what a network answers is one of the window
+            return steps.answer_network(params[stage], tick, needs["stain"], found)
+        return found
 
     def _grid(self, source: Source) -> Grid:
         frame, box = source.frame, self.box

@@ -17,6 +17,7 @@ from tests.pipeline.chip.conftest import labels_of, same_partition
 
 CHOICES = {
     "stain+rna": ["nuclei.source=watershed"],
+    "rna-two-pass": [],
     "stain": ["nuclei.source=watershed", "align.mode=affine"],
 }
 
