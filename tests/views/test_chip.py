@@ -65,7 +65,7 @@ def test_the_window_moves_and_the_cells_follow(opened):
     assert seen(opened).numbers["x"].value == 0 and seen(opened).numbers["y"].value == 256
 
 
-def test_numbers_are_gathered_once_and_the_page_says_whose_they_are(opened, chip):
+def test_numbers_are_gathered_once_and_the_page_says_whose_they_are(opened, chip, monkeypatch):
     seen(opened).use.value = "window"
     assert "this window alone" in seen(opened).words.value
     seen(opened).use.value = "chip"
@@ -78,6 +78,10 @@ def test_numbers_are_gathered_once_and_the_page_says_whose_they_are(opened, chip
     opened.session.set("nuclei_mask", otsu_classes=4)
     opened.refresh()
     assert "estimated" in seen(opened).words.value and not seen(opened).gather.disabled
+    # what the change does not touch is not looked for again
+    monkeypatch.setattr("segapp.pipeline.chip.run.find_alignment", None)
+    seen(opened).gather.click()
+    assert "whole chip.</b>" in seen(opened).words.value, opened.banner.text
     opened.session.undo()
     opened.refresh()
     assert "whole chip.</b>" in seen(opened).words.value

@@ -180,7 +180,8 @@ class WholeChip(Feature):
             from segapp.pipeline.chip.run import gather_statistics
 
             recipe = Recipe({name: value.to_json() for name, value in params.items()})
-            return gather_statistics(window.kept.chip, window.kept.work(params), recipe=recipe, tell=tell)
+            folder, known = window.kept.work(params), window.kept.all(params)
+            return gather_statistics(window.kept.chip, folder, recipe=recipe, statistics=known, tell=tell)
 
         def done(found: Any) -> None:
             stored = window.kept.keep(params, found)

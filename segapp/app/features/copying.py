@@ -47,7 +47,7 @@ class Copying(Feature):
 
     def _recipe(self) -> Recipe:
         """Return what a command reads; that of a whole chip has its edits in px of the chip."""
-        chip = self.app.features.get("chip")
+        chip: Any = self.app.features.get("chip")
         return chip.recipe() if "chip" in self.session.source and chip is not None else self.session.recipe()
 
     def _hand_over(self, text: str) -> None:

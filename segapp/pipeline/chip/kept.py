@@ -167,12 +167,12 @@ class Kept:
             found = find_alignment(source, lambda phase, done, total: tick(done, total))
             self.keep(params, {"align": found})
             return found
-        value = self._density(params) if stage == "density" else self._estimate(params, stage, tick)
+        value = self._density(params, tick) if stage == "density" else self._estimate(params, stage, tick)
         with self._lock:
             self._estimated[name] = value
         return value
 
-    def _density(self, params: Mapping[str, Params]) -> Any:
+    def _density(self, params: Mapping[str, Params], tick: Tick) -> Any:
         """Divide the chip into regions by a small picture of it: squares are shifted by at most half of one."""
         source = Source(self.chip, params)
         choice: Any = params["density"]
@@ -192,7 +192,7 @@ class Kept:
         half = np.zeros((sums.shape[0], part.shape[1]))
         np.add.at(half, row[rows], part)
         np.add.at(sums.T, column[columns], half.T)
-        return density.fit_squares(sums, source.shape, choice)
+        return density.fit_squares(sums, source.shape, choice, tick)
 
     def _estimate(self, params: Mapping[str, Params], stage: str, tick: Tick) -> Any:
         """Fit on a few places what pass 1 of a run fits on everything."""

@@ -141,13 +141,14 @@ def gather_statistics(
     recipe: str | Path | Recipe | Mapping[str, Any] | None = None,
     set: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
     tile: int = TILE,
+    statistics: Mapping[str, Any] | None = None,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Return the numbers of a whole chip, which `run_chip` finds in its first pass; nothing stays on the disk.
 
     Parameters
     ----------
-    chip, preset, recipe, set, tile, tell
+    chip, preset, recipe, set, tile, statistics, tell
         As `run_chip` takes them.
     work : path
         Folder for what is kept meanwhile; it is made, and removed at the end.
@@ -165,7 +166,7 @@ def gather_statistics(
     try:
         with warnings.catch_warnings(), disk_errors(Path(work)):
             warnings.simplefilter("ignore", UserWarning)
-            job = _gather(job, pool, {}, tell or (lambda phase, done, total: None), {})
+            job = _gather(job, pool, dict(statistics or {}), tell or (lambda phase, done, total: None), {})
             return dict(job.source().statistics)
     finally:
         pool.close()
