@@ -14,8 +14,8 @@ from numba import njit
 
 from segapp.core.checks import frozen
 
+# (top, left, bottom, right) in px of the frame, half-open
 Box = tuple[int, int, int, int]
-"""(top, left, bottom, right) in px of the frame, half-open."""
 
 
 @dataclass(frozen=True)
