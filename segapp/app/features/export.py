@@ -15,6 +15,41 @@ from segapp.views.menu import Menu
 LARGEST = 400 << 20
 """Bytes that are handed to the browser; a larger file stays where it was written."""
 
+HOLDS = {
+    "h5ad": "{cells} x {genes} genes",
+    "tif": "Labels of {cells}, {width} x {height} px",
+    "geojson": "Outlines of {cells}",
+    "csv": "{cells}, one line each",
+    "parquet": "{cells}, one line each",
+    "gem": "{records} records with the ids of {cells}",
+    "spatialdata": "{cells} x {genes} genes with labels and outlines",
+    "ome-zarr": "Labels of {cells}, {width} x {height} px",
+    "html": "A report on {cells}",
+}
+"""What a file of each format holds, in numbers; of any other format the cells are counted."""
+
+
+def holds(name: str, result: Any) -> str:
+    """Return in words what a file of the format `name` holds of a result.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Some
+    >>> import numpy as np
+    >>> one = Some(table=Some(n_obs=1, n_vars=238), labels=np.ones((4, 5), np.int32), transcripts=None)
+    >>> holds("tif", one), holds("h5ad", one)
+    ('Labels of 1 cell, 5 x 4 px', '1 cell x 238 genes')
+    """
+    n = result.table.n_obs
+    height, width = result.labels.shape
+    return HOLDS.get(name, "{cells}").format(
+        cells=f"{n:,} cell" if n == 1 else f"{n:,} cells",
+        genes=f"{result.table.n_vars:,}",
+        records="All" if result.transcripts is None else f"{len(result.transcripts):,}",
+        width=width,
+        height=height,
+    )
+
 
 class Export(Feature):
     """Computes what is missing, writes it away from the page's thread, and offers it to the browser."""
@@ -75,7 +110,7 @@ class Export(Feature):
             path.parent.mkdir(parents=True, exist_ok=True)
             result = result_of(self.session)
             exporter.write(result, path)
-            return f"{result.table.n_obs:,} cells x {result.table.n_vars:,} genes"
+            return holds(exporter.name, result)
 
         def done(found: Any, error: Exception | None) -> None:
             self.status.work("")
@@ -90,7 +125,7 @@ class Export(Feature):
     def _offer(self, found: str, path: Path) -> None:
         small = path.is_file() and path.stat().st_size <= LARGEST
         self.banner.show(
-            f"{found} were written to {path}",
+            f"{found}, written to {path}",
             good=True,
             action=("Download", lambda: self.app.download.offer(path.name, path.read_bytes())) if small else None,
         )
