@@ -11,23 +11,18 @@ from typing import Any, Literal
 import numpy as np
 
 from segapp.core import levels, ward
+from segapp.core._regions import QUANTILE, describe, grow, ordered, without_background
 from segapp.core.checks import check_counts, check_labels, check_table_of_ids
 from segapp.core.convolve import gauss_blur
 from segapp.core.levels import LevelsParams, find_levels
-from segapp.core.morphology import circle_dilate, close_open
 from segapp.core.params import Params, Variants, knob
 from segapp.core.squares import part_sums, quarters, whole_squares
 from segapp.core.threshold import otsu
 from segapp.core.types import InputError, Tick, no_tick
 
-QUANTILE = 0.98
-"""Densities are divided by this quantile of the squares that hold RNA: a hot spot is rarer than 2 squares in 100."""
 MOST_REGIONS, SQUARES = 1000, 50
 """The knee is looked for among the last merges: at most 1,000, and one for every 50 squares. Smaller pieces are noise,
 and a mixture cannot be fitted on them."""
-BARREN = 0.2
-"""A bin lies beside the tissue only if it is on the border and holds less than this share of the other RNA.
-Sparse tissue that is taken for background loses its cells; background taken for tissue has none."""
 
 
 class NoDensity(Params):
@@ -199,25 +194,10 @@ def fit_squares(sums: np.ndarray, shape: tuple[int, int], params: RegionParams, 
         high = isinstance(params, WardParams) and params.scale == "max"
         scale = float(density.max() if high else np.quantile(density[density > 0], QUANTILE))
     if isinstance(params, LevelsParams) and scale > 0:
-        bins = find_levels(
-            density,
-            scale,
-            n_levels=params.n_levels,
-            k=params.k,
-            smoothness=params.smoothness,
-            parts=parts,
-        )
-        if params.background.strip().lower() != "auto" and not bins.all():
-            bins += 1
-        bins = _ordered(bins, np.minimum(density, scale))  # a hot spot must not move its level up
+        bins = _by_levels(density, scale, parts, params)
     elif isinstance(params, WardParams) and scale > 0:
-        blurred = gauss_blur((density / scale).astype(np.float32), params.k)
-        children, heights = ward.ward_tree(blurred, tick)
-        threshold = cut_height(heights) if params.distance_threshold == "auto" else float(params.distance_threshold)
-        n_clusters = int((heights >= threshold).sum()) + 1
-        bins = ward.cut_tree(children, density.shape, n_clusters)
-        bins = _ordered(_grow(_ordered(bins, density), params.dk), density)
-    bins, note = _without_background(bins, density, params, shape)
+        bins, threshold = _by_tree(density, scale, params, tick)
+    bins, note = without_background(bins, density, params, shape)
     notes += [note] * bool(note)
     there = set(np.unique(bins).tolist())
     stale = [(a, b) for a, b in params.merge if a not in there or (b not in there and b != 0)]
@@ -229,10 +209,33 @@ def fit_squares(sums: np.ndarray, shape: tuple[int, int], params: RegionParams, 
         "binsize": params.binsize,
         "scale": scale,
         "distance_threshold": threshold,
-        "bins": _describe(bins, density, params.binsize),
+        "bins": describe(bins, density, params.binsize),
         "notes": notes,
         "grid": {"shape": list(bins.shape), "zlib": base64.b64encode(zlib.compress(bins.tobytes())).decode()},
     }
+
+
+def _by_levels(density: np.ndarray, scale: float, parts: np.ndarray | None, params: LevelsParams) -> np.ndarray:
+    bins = find_levels(
+        density,
+        scale,
+        n_levels=params.n_levels,
+        k=params.k,
+        smoothness=params.smoothness,
+        parts=parts,
+    )
+    if params.background.strip().lower() != "auto" and not bins.all():
+        bins += 1
+    return ordered(bins, np.minimum(density, scale))  # a hot spot must not move its level up
+
+
+def _by_tree(density: np.ndarray, scale: float, params: WardParams, tick: Tick) -> tuple[np.ndarray, float]:
+    blurred = gauss_blur((density / scale).astype(np.float32), params.k)
+    children, heights = ward.ward_tree(blurred, tick)
+    threshold = cut_height(heights) if params.distance_threshold == "auto" else float(params.distance_threshold)
+    n_clusters = int((heights >= threshold).sum()) + 1
+    bins = ward.cut_tree(children, density.shape, n_clusters)
+    return ordered(grow(ordered(bins, density), params.dk), density), threshold
 
 
 def apply_density(
@@ -345,71 +348,3 @@ def warm() -> None:
     """Compile the kernels of this module."""
     ward.warm()
     levels.warm()
-
-
-def _grow(bins: np.ndarray, dk: int) -> np.ndarray:
-    """Grow and smooth every bin, the densest last; a square that no bin claims keeps its own."""
-    if dk == 1:
-        return bins
-    grown = bins.copy()
-    for label in range(1, int(bins.max()) + 1):
-        own = bins == label
-        claimed = close_open(circle_dilate(own, dk), dk)
-        grown[claimed if claimed.any() else own] = label
-    return grown
-
-
-def _ordered(bins: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Number bins 1, 2, ... by ascending mean density; 0 stays."""
-    ids = np.unique(bins)
-    ids = ids[ids > 0]
-    n = int(bins.max()) + 1
-    sums = np.bincount(bins.ravel(), density.ravel(), n)
-    sizes = np.bincount(bins.ravel(), minlength=n)
-    order = ids[np.argsort(sums[ids] / sizes[ids], kind="stable")]
-    table = np.zeros(n, np.int32)
-    table[order] = np.arange(1, len(order) + 1)
-    return table[bins]
-
-
-def _without_background(
-    bins: np.ndarray, density: np.ndarray, params: RegionParams, shape: tuple[int, ...]
-) -> tuple[np.ndarray, str]:
-    word = params.background.strip().lower()
-    if word == "off" or (word == "auto" and isinstance(params, LevelsParams)):  # its empty squares are 0 already
-        return bins, ""
-    if word != "auto":
-        x, y = _pixel(params.background, shape)
-        label = int(bins[y // params.binsize, x // params.binsize])
-        if (bins == label).all():
-            return bins, "there is only one region, so it is not made background"
-    else:
-        rim = np.concatenate([bins[0], bins[-1], bins[1:-1, 0], bins[1:-1, -1]])
-        label = int(np.bincount(rim).argmax())
-        inside = bins != label
-        if not inside.any():
-            return bins, "there is only one region, so it is not made background"
-        if density[~inside].mean() >= BARREN * density[inside].mean():
-            return bins, "the tissue reaches the border everywhere, so no region is background"
-    by = np.minimum(density, np.quantile(density, QUANTILE)) if isinstance(params, LevelsParams) else density
-    return _ordered(np.where(bins == label, 0, bins).astype(np.int32), by), ""
-
-
-def _pixel(text: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    try:
-        x, y = (int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"density.background={text} cannot be read; use auto, off, or a pixel as x,y") from None
-    if not (0 <= x < shape[1] and 0 <= y < shape[0]):
-        raise InputError(f"density.background={text} lies outside the {shape[1]} x {shape[0]} px (x, y) of the frame")
-    return x, y
-
-
-def _describe(bins: np.ndarray, density: np.ndarray, binsize: int) -> list[dict[str, float]]:
-    ids = np.unique(bins)
-    sums = np.bincount(bins.ravel(), density.ravel())[ids]
-    sizes = np.bincount(bins.ravel())[ids]
-    return [
-        {"id": int(i), "mean": float(s / n / binsize**2), "share": float(n / bins.size)}
-        for i, s, n in zip(ids, sums, sizes, strict=True)
-    ]

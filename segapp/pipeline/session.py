@@ -19,6 +19,7 @@ from segapp.pipeline.preview import Box, preview
 from segapp.pipeline.recipe import Recipe, params_from, replace_params
 from segapp.pipeline.runner import Runner
 from segapp.pipeline.stage import Pipeline
+from segapp.pipeline.states import as_html, as_text, states
 from segapp.pipeline.store import Store
 
 log = logging.getLogger(__name__)
@@ -319,54 +320,15 @@ class Session:
 
     def statuses(self, targets: tuple[str, ...] = ("table",)) -> dict[str, Status]:
         """Return the state of every stage; a stage that `targets` do not depend on is off."""
-        snapshot = self.snapshot()
-        used = {stage.name for stage in self.pipeline.closure(targets, snapshot.choice)}
-        found: dict[str, Status] = {}
-        for stage in self.pipeline:
-            key = snapshot.key(stage)
-            entry = self.store.get(key)
-            if stage.name not in used:
-                found[stage.name] = Status("off", "The present choices do not use it.")
-            elif self._running == stage.name:
-                found[stage.name] = Status("running")
-            elif entry is not None:
-                found[stage.name] = Status("fresh", "; ".join(entry.notes), entry.seconds)
-            elif key in self._failures:
-                found[stage.name] = Status("failed", self._failures[key])
-            elif (reason := snapshot.blocker(stage)) is not None:
-                found[stage.name] = Status("blocked", reason)
-            else:
-                found[stage.name] = Status("stale", self._waits_for(snapshot, stage.name))
-        return found
+        return states(self.snapshot(), self.store, self._running, self._failures, targets)
 
     def __repr__(self) -> str:
-        lines = [f"Session({self.name or 'nothing loaded'}, preset {self.preset or 'none'})"]
-        for name, status in self.statuses().items():
-            seconds = "" if status.seconds is None else f"{status.seconds:8.2f} s"
-            lines.append(f"  {name:<17} {status.state:<8} {seconds:>10}  {status.reason}".rstrip())
-        return "\n".join(lines)
+        return as_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(self.pipeline[name].title)}</th><td><code>{name}</code></td>"
-            f"<td>{status.state}</td><td>{'' if status.seconds is None else f'{status.seconds:.2f} s'}</td>"
-            f"<td style='text-align:left'>{escape(status.reason)}</td></tr>"
-            for name, status in self.statuses().items()
-        )
-        caption = f"<b>Session</b> {escape(self.name or 'nothing loaded')}, preset {escape(self.preset or 'none')}"
-        head = "<tr><th>Stage</th><th>Name</th><th>State</th><th>Took</th><th>Reason</th></tr>"
-        return f"<p>{caption}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        return as_html(self)
 
     # inside
-
-    def _waits_for(self, snapshot: Snapshot, name: str) -> str:
-        stage = self.pipeline[name]
-        for step in self.pipeline.closure(stage.gives[:1], snapshot.choice):
-            if step.name != name and snapshot.key(step) in self._failures:
-                return f"Waits for {step.title}, which failed."
-        return ""
 
     def _statistics(self) -> dict[str, Any]:
         snapshot = self.snapshot()

@@ -237,8 +237,8 @@ CASES = {
     "label.nuclei_rna.count_clumps": Case(_clumps, lambda out, *_: len(out) == 8),
     "label.nuclei_rna.fit_nuclei_rna": Case(_fit_rna),
     "label.nuclei_rna.settle_peaks": Case(_settled),
-    "score.count_sums": Case(_sums),
-    "score.fit_histograms": Case(_histograms),
+    "score.fitting.count_sums": Case(_sums),
+    "score.fitting.fit_histograms": Case(_histograms),
     "score.mask.fit_threshold": Case(
         lambda g: (g.exact(g.shape(), np.float32) / np.float32(300), g.params(ScoreMaskParams, mk=21))
     ),

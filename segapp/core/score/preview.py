@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from segapp.core.params import Params
-from segapp.core.score import CERTAIN_LOG_ODDS, LOG_ODDS_LIMIT, _by_count, fit_score
+from segapp.core.score import CERTAIN_LOG_ODDS, fit_score
+from segapp.core.score._by_count import by_count
 from segapp.core.score.model import log_odds_table
-from segapp.core.score.propagation import PropagationKnobs, propagate
+from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
 from segapp.core.types import ScoreInfo, Tick, no_tick
 
 MOST_PIXELS = 1 << 18
@@ -108,7 +109,7 @@ def preview_score(
     if not whole:  # the same object where it is all of it: its sums are kept for the full resolution
         counts, bins = counts[part], None if bins is None else bins[part]
     step = max(1, math.ceil(math.sqrt(counts.size / MOST_PIXELS)))
-    odds = _by_count(counts, bins, info.k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT)
+    odds = by_count(counts, bins, info.k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT)
     odds = np.ascontiguousarray(odds[::step, ::step])
     if certain is not None:
         odds[certain[part][::step, ::step]] = CERTAIN_LOG_ODDS

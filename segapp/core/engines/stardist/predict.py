@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from segapp.core.engines.model import Model, Nuclei
 from segapp.core.engines.options import FLOOR, StardistParams
 from segapp.core.engines.prepare import equalize, percentiles, resize
+from segapp.core.engines.stardist.network import network, reach
 from segapp.core.engines.stardist.polygons import largest_pieces, render, suppress
 from segapp.core.engines.tiles import tiles, windows
-from segapp.core.types import InputError, Tick, no_tick
-
-if TYPE_CHECKING:
-    from torch import nn
+from segapp.core.types import Tick, no_tick
 
 _LEAST = np.float32(1e-3)
 """Shortest distance of a polygon, as the original package sets it."""
@@ -109,22 +106,22 @@ def fit(
     levels = equalize(stain, params.equalize) if frozen is None else stain
     if model.kind == "package":
         return _original(levels, params, model, tick)
-    ask, network = _ask(model)
+    ask, known = _ask(model)
     if frozen is None:
         low, high = _brightness(levels, params, model)
-        scale = _scale(levels, params, model, (low, high), ask, network["multiple"], tick)
+        scale = _scale(levels, params, model, (low, high), ask, known["multiple"], tick)
     else:
         low, high, scale = (float(frozen[name]) for name in ("black", "white", "scale"))
     image = resize(levels, scale)
     gain = np.float32(1 / (high - low))
-    step, multiple = network["grid"], network["multiple"]
-    context = network["reach"] if params.context == "auto" else params.context
+    step, multiple = known["grid"], known["multiple"]
+    context = known["reach"] if params.context == "auto" else params.context
     overlap = 0 if params.min_overlap == "auto" else params.min_overlap
     cut = tiles(image.shape, params.tilesize, max(context, -(-overlap // 2)), multiple)
     rows, columns = (-(-side // step) for side in image.shape)
     chance = np.zeros((rows, columns), np.float32)
     points, prob, dist = [], [], []
-    with _ticking(network["module"], tick, len(cut)) as advance:
+    with _ticking(known["module"], tick, len(cut)) as advance:
         for tile, window in windows(image, cut, multiple):
             some, far = ask((window.astype(np.float32) - np.float32(low)) * gain)
             inner = tile.inner(step)
@@ -163,8 +160,8 @@ def find_scale(
     levels: np.ndarray, params: StardistParams, model: Model, brightness: tuple[float, float], tick: Tick = no_tick
 ) -> float:
     """Return by how much a stain, or a part of it, is enlarged for the network; see `estimate_scale`."""
-    ask, network = _ask(model)
-    return _scale(levels, params, model, brightness, ask, network["multiple"], tick)
+    ask, known = _ask(model)
+    return _scale(levels, params, model, brightness, ask, known["multiple"], tick)
 
 
 def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Tick) -> Candidates:
@@ -295,99 +292,6 @@ def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
 
     known = {"grid": module.grid, "multiple": module.multiple, "reach": reach(module), "module": module}
     return ask, known
-
-
-_MODULES: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
-
-
-def network(model: Model) -> nn.Module:
-    """Return the torch module of a model, made once: weights loaded, batch normalisation folded in, not for training.
-
-    Parameters
-    ----------
-    model : Model
-        Of kind ``"segapp"`` or ``"keras"``.
-
-    Returns
-    -------
-    torch.nn.Module
-        With the attributes ``n_rays``, ``grid`` and ``multiple``.
-
-    Raises
-    ------
-    InputError
-        When description and weights do not fit each other.
-    """
-    import torch
-
-    with _LOCK:
-        made = _MODULES.get(model)
-        if made is not None:
-            return made
-        if model.kind == "keras":
-            from segapp.core.engines.stardist.keras_unet import KerasUnet
-
-            made = KerasUnet(model.config, model.weights).eval()
-        else:
-            from segapp.core.engines.stardist.unet import build
-
-            if not isinstance(model.config.get("architecture"), Mapping):
-                raise InputError(f"the model {model.name} cannot be opened: its config.json describes no network.")
-            made = build(model.config["architecture"])
-            weights = {name: torch.from_numpy(np.array(value)) for name, value in model.weights.items()}
-            try:
-                # how many batches the normalisation has seen matters to training alone, and may be left out
-                missing, unknown = made.load_state_dict(weights, strict=False)
-            except RuntimeError:
-                missing, unknown = ["shapes"], []
-            if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
-                raise InputError(f"the weights of the model {model.name} do not fit its config.json.")
-            made = _folded(made.eval())
-        _MODULES[model] = made
-        return made
-
-
-def reach(module: Any) -> int:
-    """Return how far from a pixel, in px, the answer of a network may depend on its input.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Of `network`.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> from segapp.core.engines.stardist.unet import build
-    >>> reach(build({"channels": [8, 16], "grid": 2}))
-    22
-    """
-    known = getattr(module, "reach", None)
-    if known is not None:
-        return int(known)
-    # two convolutions a level on the way down and, but for the coarsest, on the way up; one for the features; and what
-    # pooling and enlarging add: a pixel of the coarsest level stands for all of its square
-    steps = [module.grid * 2**level for level in range(len(module.down))]
-    return 2 * sum(steps) + 2 * sum(steps[:-1]) + steps[0] + 2 * steps[-1] // 2
-
-
-def _folded(module: Any) -> Any:
-    """Put batch normalisation into the convolution before it: the same numbers in less time."""
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    for block in module.modules():
-        if not isinstance(block, nn.Sequential):
-            continue
-        for i in range(len(block) - 1):
-            first, second = block[i], block[i + 1]
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                block[i], block[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-    return module
 
 
 @contextmanager

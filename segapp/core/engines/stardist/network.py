@@ -1,0 +1,108 @@
+"""The torch module of a StarDist model, made once, and how far it looks."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segapp.core.engines.model import Model
+from segapp.core.types import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_MODULES: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def network(model: Model) -> nn.Module:
+    """Return the torch module of a model, made once: weights loaded, batch normalisation folded in, not for training.
+
+    Parameters
+    ----------
+    model : Model
+        Of kind ``"segapp"`` or ``"keras"``.
+
+    Returns
+    -------
+    torch.nn.Module
+        With the attributes ``n_rays``, ``grid`` and ``multiple``.
+
+    Raises
+    ------
+    InputError
+        When description and weights do not fit each other.
+    """
+    import torch
+
+    with _LOCK:
+        made = _MODULES.get(model)
+        if made is not None:
+            return made
+        if model.kind == "keras":
+            from segapp.core.engines.stardist.keras_unet import KerasUnet
+
+            made = KerasUnet(model.config, model.weights).eval()
+        else:
+            from segapp.core.engines.stardist.unet import build
+
+            if not isinstance(model.config.get("architecture"), Mapping):
+                raise InputError(f"the model {model.name} cannot be opened: its config.json describes no network.")
+            made = build(model.config["architecture"])
+            weights = {name: torch.from_numpy(np.array(value)) for name, value in model.weights.items()}
+            try:
+                # how many batches the normalisation has seen matters to training alone, and may be left out
+                missing, unknown = made.load_state_dict(weights, strict=False)
+            except RuntimeError:
+                missing, unknown = ["shapes"], []
+            if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
+                raise InputError(f"the weights of the model {model.name} do not fit its config.json.")
+            made = _folded(made.eval())
+        _MODULES[model] = made
+        return made
+
+
+def reach(module: Any) -> int:
+    """Return how far from a pixel, in px, the answer of a network may depend on its input.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Of `network`.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from segapp.core.engines.stardist.unet import build
+    >>> reach(build({"channels": [8, 16], "grid": 2}))
+    22
+    """
+    known = getattr(module, "reach", None)
+    if known is not None:
+        return int(known)
+    # two convolutions a level on the way down and, but for the coarsest, on the way up; one for the features; and what
+    # pooling and enlarging add: a pixel of the coarsest level stands for all of its square
+    steps = [module.grid * 2**level for level in range(len(module.down))]
+    return 2 * sum(steps) + 2 * sum(steps[:-1]) + steps[0] + 2 * steps[-1] // 2
+
+
+def _folded(module: Any) -> Any:
+    """Put batch normalisation into the convolution before it: the same numbers in less time."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for block in module.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for i in range(len(block) - 1):
+            first, second = block[i], block[i + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                block[i], block[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return module
