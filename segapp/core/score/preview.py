@@ -111,6 +111,8 @@ def preview_score(
     step = max(1, math.ceil(math.sqrt(counts.size / MOST_PIXELS)))
     odds = by_count(counts, bins, info.k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT)
     odds = np.ascontiguousarray(odds[::step, ::step])
+    if params.bp_evidence < 1:
+        odds *= np.float32(params.bp_evidence)
     if certain is not None:
         odds[certain[part][::step, ::step]] = CERTAIN_LOG_ODDS
     scores = propagate(
