@@ -174,7 +174,8 @@ class App:
         """Stop what is being computed."""
         self._tell("stopped")
         self.live.cancel()
-        self.status.work("Stopped.")
+        before = self.session.peek("cells") is None and "cells" in self.layers.artefacts
+        self.status.work("Stopped: the views show what was before. Run full goes on." if before else "Stopped.")
 
     # ---- for features
 
@@ -218,7 +219,7 @@ class App:
         if self._stands_in:
             for panel, how in (("score", "preview"), ("labels", "preview without the network")):
                 title, note, _ = words[panel]
-                words[panel] = f"{title} · {how}", note, True
+                words[panel] = f"{title} · {how}", note, self.session.runner.busy
         self.canvas.caption(words)
 
     @guarded
@@ -285,12 +286,14 @@ class App:
 
     @guarded
     def _started(self, stage: str) -> None:
-        self._tell("started", stage)
-        self.refresh_soon()
+        if self.session.runner.busy:  # else it is late word of what was stopped, or work of the notebook's own
+            self._tell("started", stage)
+            self.refresh_soon()
 
     @guarded
     def _progress(self, stage: str, done: int, total: int) -> None:
-        self._tell("progress", stage, done, total)
+        if self.session.runner.busy:
+            self._tell("progress", stage, done, total)
 
     @guarded
     def _broke(self, stage: str, trace: str) -> None:
@@ -305,7 +308,7 @@ class App:
                 f"{text} - segapp did not expect this. Undo the last change, or set other parameters; the views show "
                 "what was before. Please send the detail to those who look after segapp."
             )
-        self.banner.show(text, detail=trace)
+        self.banner.show(text, detail=trace, passing=True)
         self._tell("failed", stage, sentence)
         self.refresh_soon()
 
@@ -318,7 +321,7 @@ class App:
     @guarded
     def _going(self) -> None:
         """A request starts: the panels show what the present choices make, and only that."""
-        self.banner.hide()
+        self.banner.make_way()
         targets = self.live.targets
         self.layers.drop(set(self.layers.artefacts) - set(targets))
         self.layers.use(score="nuclei_scores" if "cell_scores" not in targets else "cell_scores")

@@ -159,7 +159,7 @@ def start(
         Ends the kernel of an open page, too, after so long without a word; 0 never ends any. By default that of a
         closed page ends after `IDLE_MINUTES`.
     max_upload_mb : float
-        Largest upload.
+        Largest upload, in millions of bytes.
     preheat : int
         Kernels that are kept ready, with the inputs opened and computed; each takes the memory of one.
 
@@ -189,7 +189,7 @@ def start(
         **environment(gem, stain, sample, chip),
         "SEGAPP_OUT": str(Path(out or ".").resolve()),
         "SEGAPP_ROOT": str(folder_of_files),
-        "SEGAPP_MAX_UPLOAD": str(round(max_upload_mb * (1 << 20))),
+        "SEGAPP_MAX_UPLOAD": str(round(max_upload_mb * 1e6)),
         "JUPYTER_PATH": os.pathsep.join(filter(None, (str(SHARE), os.environ.get("JUPYTER_PATH")))),
     }
     chosen = settings(port, host, idle_minutes, preheat)

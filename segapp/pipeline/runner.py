@@ -19,26 +19,30 @@ class Runner:
     ----------
     mode : {"thread", "sync"}
         ``"sync"`` runs a job inside `submit`: for tests and for scripts.
+    on_rest : callable, optional
+        Called, in the thread of the job, after one that was neither cancelled nor replaced.
     """
 
-    def __init__(self, mode: Literal["thread", "sync"] = "thread") -> None:
+    def __init__(self, mode: Literal["thread", "sync"] = "thread", on_rest: Callable[[], None] = lambda: None) -> None:
         self.mode = mode
+        self._on_rest = on_rest
         self._changed = threading.Condition()
         self._waiting: Job | None = None
-        self._running = False
+        self._running: int | None = None
         self._serial = 0
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs or waits."""
-        return self._running or self._waiting is not None
+        """Whether a job runs or waits that nobody has cancelled; one that is cancelled may still be on its way out."""
+        return self._waiting is not None or self._running == self._serial
 
     def submit(self, job: Job) -> None:
         """Run `job` as soon as the running one, which is cancelled, has stopped."""
         if self.mode == "sync":
             self._serial += 1
+            self._running = self._serial
             self._execute(job, self._serial)
             return
         with self._changed:
@@ -61,7 +65,7 @@ class Runner:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs or waits; return whether that came true within `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self.busy, timeout)
+            return self._changed.wait_for(lambda: self._running is None and self._waiting is None, timeout)
 
     def close(self) -> None:
         """Cancel everything and end the thread."""
@@ -77,20 +81,21 @@ class Runner:
                 if self._closed:
                     return
                 job, self._waiting = self._waiting, None
-                serial = self._serial
-                self._running = True
+                serial = self._running = self._serial
             assert job is not None
-            try:
-                self._execute(job, serial)
-            finally:
-                with self._changed:
-                    self._running = False
-                    self._changed.notify_all()
+            self._execute(job, serial)
 
     def _execute(self, job: Job, serial: int) -> None:
         def tick(done: int, total: int) -> None:
             if self._serial != serial:
                 raise Cancelled
 
-        with suppress(Cancelled):
-            job(tick)
+        try:
+            with suppress(Cancelled):
+                job(tick)
+        finally:
+            with self._changed:
+                self._running = None
+                self._changed.notify_all()
+        if self._serial == serial:
+            self._on_rest()

@@ -66,7 +66,7 @@ class Session:
             pipeline = PIPELINE
         self.pipeline = pipeline
         self.store = store if store is not None else Store()
-        self.runner = Runner(executor)
+        self.runner = Runner(executor, lambda: self._emit("idle"))
         self.events = Events()
         self.post = post if post is not None else _call
         self.inputs: dict[str, Any] = {}
@@ -293,7 +293,6 @@ class Session:
                     log.exception("a stage failed")
                 finally:
                     self._running = None
-            self._emit("idle")
 
         self.runner.submit(job)
 

@@ -17,10 +17,15 @@ def only_nuclei(session: Any) -> bool:
 
 
 def captions(session: Any, live: Live, layers: Layers) -> dict[str, tuple[str, str, bool]]:
-    """Return (title, note, being computed) of every panel; the note says why a panel is empty."""
+    """Return (title, note, being computed) of every panel; the note says why a panel is empty.
+
+    A score is named by what made it, which is not what is chosen now while a change waits, was stopped or failed.
+    """
     targets = live.targets
     scoring = session.pipeline.giver[layers.score]
     params = session.params[scoring.name]
+    if layers.score in layers.artefacts:
+        params = live.made.get(scoring.name, params)
     unused = "The present choices do not use it."
     titles = {
         "stain": (_compared(session, layers.compare), "stain", "No stain is loaded."),

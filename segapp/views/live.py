@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from segapp.core.params import Params
 from segapp.pipeline.preview import PREVIEWED
 
 FIRST = ("nuclei_score", "cell_score", "nuclei_mask", "nuclei_watershed", "nuclei_rna", "cells", "limits")
@@ -59,6 +60,8 @@ class Live:
     ----------
     paused : dict of str to float
         Stages that are not followed, and the seconds that they took.
+    made : dict of str to Params
+        What made the results and looks that were handed on last, by stage.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Live:
         self.session = session
         self.on = True
         self.paused: dict[str, float] = {}
+        self.made: dict[str, Params] = {}
         self._always: set[str] = set()
         self._took: dict[str, float] = {}
         self._on_result, self._on_go, self._on_look, self._on_pause = on_result, on_go, on_look, on_pause
@@ -166,8 +170,7 @@ class Live:
             if value is not None:
                 ready.setdefault(self.session.pipeline.giver[name].name, {})[name] = value
         for stage, values in ready.items():
-            self._note_cells(stage)
-            self._on_result(stage, values)
+            self._hand_on(stage, values)
 
     def cancel(self) -> None:
         """Stop what runs."""
@@ -176,9 +179,10 @@ class Live:
 
     def _previewed(self, stage: str, artefacts: Mapping[str, Any], estimated: bool, key: str) -> None:
         declared = self.session.pipeline[stage]
-        asked = [snapshot.key(declared) for snapshot in (self._snapshot, self.session.snapshot()) if snapshot]
-        if key not in asked or self.session.store.get(asked[-1]) is not None:
+        asked = {one.key(declared): one for one in (self._snapshot, self.session.snapshot()) if one is not None}
+        if key not in asked or self.session.store.get(self.session.snapshot().key(declared)) is not None:
             return  # it comes too late: other parameters were asked for, or their result is shown already
+        self.made[stage] = asked[key].params[stage]
         self._on_look(stage, artefacts, estimated)
         self._seen()
         self._proceed()
@@ -187,9 +191,12 @@ class Live:
     def _cells_shown(self) -> bool:
         return self._shown is not None and self._shown is self.session.inputs.get("transcripts")
 
-    def _note_cells(self, stage: str) -> None:
+    def _hand_on(self, stage: str, artefacts: Mapping[str, Any]) -> None:
+        """Hand on what the stage made of the parameters that were asked for."""
         if stage == "limits":
             self._shown = self.session.inputs.get("transcripts")
+        self.made[stage] = self._snapshot.params[stage]
+        self._on_result(stage, artefacts)
 
     def _stood_in(self, artefacts: Mapping[str, Any]) -> None:
         if not self._cells_shown:
@@ -199,8 +206,7 @@ class Live:
         if self._snapshot is not None:
             entry = self.session.store.get(self._snapshot.key(self.session.pipeline[stage]))
             if entry is not None:
-                self._note_cells(stage)
-                self._on_result(stage, entry.values)
+                self._hand_on(stage, entry.values)
         if stage in FIRST:
             self._seen()
             self._proceed()

@@ -12,6 +12,9 @@ from segapp.core.scorecard import Scorecard
 from segapp.views.theme import fact
 
 EMPTY = "Numbers of the cells appear here as soon as there are some."
+SHOWN = "Of the cells that the views show. The parameters that are set now have given no cells."
+EARLIER = "Of an earlier result, not of the cells that the views show."
+UNCOUNTED = "The cells that the views show were not counted. The parameters that are set now have given no cells."
 DOC = (
     "Random: cells of the same sizes whose pixels are scattered anywhere. A ratio of 1 is chance; "
     "the higher it is at like sizes, the better the cells follow the RNA."
@@ -100,23 +103,32 @@ class ScorecardPanel:
     def __init__(self) -> None:
         self.numbers = w.HTML()
         self.numbers.add_class("sg-scorecard")
+        self.whose = w.HTML(layout=w.Layout(display="none"))
+        self.whose.add_class("sg-whose")
         self.doc = w.HTML(html.escape(DOC))
         self.doc.add_class("sg-doc")
-        self.widget = w.VBox([self.numbers, self.doc])
+        self.widget = w.VBox([self.whose, self.numbers, self.doc])
         self.clear(EMPTY)
 
     def show(self, card: Scorecard, um_per_px: float) -> None:
         """Write the figures."""
         self.numbers.value = tiles(card, um_per_px)
         self.numbers.remove_class("sg-old")
+        self._tell("")
         self.doc.layout.display = ""
 
-    def age(self) -> None:
-        """Show that the figures belong to cells that are no longer there."""
+    def age(self, whose: str = "") -> None:
+        """Show that the figures are not those of the present parameters, and in words whose they are."""
         self.numbers.add_class("sg-old")
+        self._tell(whose)
 
     def clear(self, reason: str) -> None:
         """Show no figures, and why."""
         self.numbers.value = f'<div class="sg-empty">{html.escape(reason)}</div>'
         self.numbers.remove_class("sg-old")
+        self._tell("")
         self.doc.layout.display = "none"
+
+    def _tell(self, whose: str) -> None:
+        self.whose.value = f"<span role='status'>{html.escape(whose)}</span>" if whose else ""
+        self.whose.layout.display = "" if whose else "none"

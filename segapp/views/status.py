@@ -99,6 +99,7 @@ class Banner:
         self.close.on_click(lambda _: self.hide())
         self.action.on_click(lambda _: self._act())
         self._call: Callable[[], None] | None = None
+        self._passing = False
         self.widget = w.HBox([self.message, self.action, self.close], layout=w.Layout(display="none"))
         self.widget.add_class("sg-banner")
 
@@ -109,9 +110,15 @@ class Banner:
         good: bool = False,
         action: tuple[str, Callable[[], None]] | None = None,
         detail: str = "",
+        passing: bool = False,
     ) -> None:
-        """Show a sentence; `action` is the title of a button and what it does, `detail` what to send to an expert."""
+        """Show a sentence; `action` is the title of a button and what it does, `detail` what to send to an expert.
+
+        What is good news, offers an action or is `passing` goes when new work begins. Every other sentence stays until
+        it is closed or another takes its place: it may come while work is on its way, and must not go unread.
+        """
         self.text = text
+        self._passing = good or passing or action is not None
         role = "status" if good else "alert"
         more = f"<details><summary>Detail</summary><pre>{html.escape(detail)}</pre></details>" if detail else ""
         self.message.value = f'<div role="{role}">{html.escape(text)}{more}</div>'
@@ -120,6 +127,11 @@ class Banner:
         if action is not None:
             self.action.description, self._call = action
         self.widget.layout.display = ""
+
+    def make_way(self) -> None:
+        """Take away what new work overtakes; see `show`."""
+        if self._passing:
+            self.hide()
 
     def hide(self) -> None:
         """Take the banner away."""

@@ -128,8 +128,9 @@ def test_the_latest_request_wins_and_earlier_ones_stop_at_a_tick(calls):
 
 
 def test_cancel_stops_the_running_job():
-    runner = Runner("thread")
-    entered, release, seen = threading.Event(), threading.Event(), []
+    seen = []
+    runner = Runner("thread", lambda: seen.append("rests"))
+    entered, release = threading.Event(), threading.Event()
 
     def slow(tick):
         entered.set()
@@ -142,7 +143,10 @@ def test_cancel_stops_the_running_job():
 
     runner.submit(slow)
     assert entered.wait(60)
+    assert runner.busy
     runner.cancel()
+    assert not runner.busy  # although the job is still on its way to the next tick
+    assert not runner.wait(0)
     release.set()
     assert runner.wait(60)
     assert seen == ["cancelled"]

@@ -132,6 +132,52 @@ def test_what_goes_wrong_in_a_stage_is_a_banner(app, session, monkeypatch):
     assert "Failed" in app.panels["cell_mask"].badge.value
 
 
+def test_after_cancel_the_page_is_at_rest_and_names_what_it_shows(app, session):
+    before = session.peek("cells")
+
+    def stop(stage, done, total):
+        if stage == "cell_score":
+            session.events.progress.disconnect(stop)
+            app.stop()
+
+    session.events.progress.connect(stop)
+    session.set("cell_score", method="VI+gauss")
+    # word of the stopped work may still be on its way
+    session.events.started.emit("cell_score")
+    session.events.progress.emit("cell_score", 1, 2)
+    app.refresh()
+    assert session.peek("cells") is None and app.layers.artefacts["cells"] is before
+    assert app.header.cancel.disabled
+    assert app.status.working.value.startswith("Stopped: the views show what was before.")
+    assert not any(caption["busy"] for caption in app.canvas.captions.values())
+    assert "EM+BP" in app.canvas.captions["score"]["title"]
+    app.header.run.click()
+    assert "VI+gauss" in app.canvas.captions["score"]["title"] and "Stopped" not in app.status.working.value
+
+
+def test_after_a_failure_the_scorecard_says_whose_figures_it_shows(app, session, monkeypatch):
+    figures, whose = app.features["scorecard"], app.features["scorecard"].panel.whose
+    counted = figures.card
+    assert counted.n_cells == app.status.n_cells and whose.layout.display == "none"
+    stage = session.pipeline["limits"]
+    monkeypatch.setitem(stage.__dict__, "run", lambda **named: 1 / 0)
+    session.set("limits", min_area=13)
+    assert figures.card is counted and f"{counted.n_cells:,}" in figures.panel.numbers.value
+    assert "Of the cells that the views show" in whose.value and whose.layout.display == ""
+    session.undo()
+    assert whose.layout.display == "none" and "sg-old" not in figures.panel.numbers._dom_classes
+
+
+def test_what_must_be_read_stays_when_new_work_begins(app, session):
+    app.open_files("nowhere.gem")
+    assert "nowhere.gem could not be opened" in app.banner.text
+    session.set("cell_score", k=9)
+    assert "nowhere.gem could not be opened" in app.banner.text
+    app.banner.show("Written.", good=True)
+    session.set("cell_score", k=7)
+    assert app.banner.text == ""
+
+
 def test_what_goes_wrong_in_a_callback_is_a_banner(app, monkeypatch):
     monkeypatch.setattr(app.layers, "send_all", lambda view: 1 / 0)
     app.canvas._receive(app.canvas, {"type": "view", "view": [0, 0, 9, 9], "screen": [9, 9]}, [])

@@ -203,6 +203,21 @@ def test_download_and_restore_of_a_session(app, session, sent):
     assert "not a segapp recipe" in app.banner.text
 
 
+def test_inputs_out_of_reach_are_said_although_the_rest_is_restored(app, session, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGAPP_ROOT", str(tmp_path))
+    saved = json.loads(app.features["keeping"].now().text())
+    saved["session"]["source"] = {"gem": "/elsewhere/secret.gem"}
+    saved["params"]["cell_score"]["k"] = 9
+    content = json.dumps(saved).encode()
+    app.features["keeping"].file.value = (
+        {"name": "s.json", "type": "", "size": len(content), "content": content, "last_modified": datetime.now()},
+    )
+    assert session.params["cell_score"].k == 9
+    assert "/elsewhere/secret.gem is not within reach" in app.banner.text
+    session.set("cell_score", k=11)
+    assert "not within reach" in app.banner.text
+
+
 def test_a_folder_that_cannot_be_written_is_said_once(app, session, state):
     state.write_text("a file where the folder should be")
     hello(app)
@@ -319,7 +334,7 @@ def test_uploads_come_in_parts_or_are_refused_in_a_sentence(folder, sent):
     gem = (folder / "section" / "tissue.gem.gz").read_bytes()
     assert upload(widget, sent, "up.gem.gz", gem, part=20_000) is None
     assert "up.gem.gz" in opening.dialog.chosen.value
-    assert "--max-upload" in upload(widget, sent, "up.gem.gz", b"0" * 1_000_001)
+    assert "uploads may have 1 MB" in upload(widget, sent, "up.gem.gz", b"0" * 1_000_001)
     assert "no kind" in upload(widget, sent, "up.exe", b"0")
     opening.dialog.go.click()
     assert app.status.n_cells > 0

@@ -210,5 +210,7 @@ class Keeping(Feature):
             raise InputError(f"{given['name']} is too large for a saved session; choose the .json that segapp wrote")
         saved = Saved.from_text(bytes(given["content"]))
         self.dialog.close()
+        self.banner.hide()
         self.restore(saved)
-        self.banner.show(f"{Path(given['name']).name} is restored.", good=True)
+        if not self.banner.text:  # its inputs may be out of reach, which is said already
+            self.banner.show(f"{Path(given['name']).name} is restored.", good=True)

@@ -21,7 +21,7 @@ from segapp.views.opening import OpenDialog
 
 Read = Callable[[Callable[[int, int], None]], tuple[Any, Any, str]]
 
-LIMIT = 256 << 20
+LIMIT = 256_000_000
 """Bytes that an upload may have where SEGAPP_MAX_UPLOAD says nothing."""
 
 

@@ -9,7 +9,7 @@ from segapp.app.feature import Feature, guarded
 from segapp.core.scorecard import Scorecard
 from segapp.core.types import Cancelled
 from segapp.pipeline.figures import NEEDED, scorecard_of
-from segapp.views.scorecard import EMPTY, ScorecardPanel
+from segapp.views.scorecard import EARLIER, EMPTY, SHOWN, UNCOUNTED, ScorecardPanel
 
 REST_S = 0.35
 """Pause after a result before its figures are counted: a slider that is still moving comes first."""
@@ -74,11 +74,10 @@ class Figures(Feature):
         if serial != self._serial:
             return
         if cells is None:
-            self._forget()
-            self.panel.clear(EMPTY)
+            self._without_result()
             return
-        if cells is self.cells:
-            self.panel.numbers.remove_class("sg-old")
+        if cells is self.cells and self.card is not None:
+            self.panel.show(self.card, self.canvas.um_per_px)
             return
         artefacts = {name: self.session.peek(name) for name in NEEDED}
         if artefacts["total"] is None or artefacts["frame"] is None:  # dropped by a full store
@@ -94,6 +93,17 @@ class Figures(Feature):
                 self._take(cells, card, error)
 
         self.app.background(lambda: scorecard_of(artefacts, transcripts, tick=tick), done)
+
+    def _without_result(self) -> None:
+        """The present parameters have no cells: say whose figures these are, for the views still show cells."""
+        shown = self.layers.artefacts.get("cells")
+        if shown is None:
+            self._forget()
+            self.panel.clear(EMPTY)
+        elif self.card is None:
+            self.panel.clear(UNCOUNTED)
+        else:
+            self.panel.age(SHOWN if shown is self.cells else EARLIER)
 
     @guarded
     def _take(self, cells: Any, card: Scorecard | None, error: Exception | None) -> None:
