@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+from segapp.core.types import InputError
+
 
 def add_chip_options(run: argparse.ArgumentParser) -> None:
     """Add what `segapp run` takes for a converted chip."""
@@ -26,6 +28,12 @@ def add_convert(commands: Any) -> None:
     convert = commands.add_parser("convert", help="convert a GEM to a chip that segapp run --chip takes, of any size")
     convert.add_argument("gem", metavar="GEM", help="UMI records, plain or gzip")
     convert.add_argument("--stain", metavar="FILE", help="image of the same section")
+    convert.add_argument(
+        "--stain-um-per-px",
+        default="auto",
+        metavar="UM",
+        help="side of its pixels, where its file does not say; or off",
+    )
     convert.add_argument("--out", required=True, metavar="DIR", help="folder of the chip; a begun one is gone on with")
     convert.set_defaults(function=_convert)
 
@@ -80,12 +88,30 @@ def _convert(options: argparse.Namespace) -> int:
     from segapp.io.chip import convert_chip
 
     with _Lines() as lines:
-        chip = convert_chip(options.gem, options.out, stain=options.stain, tell=lines)
+        chip = convert_chip(
+            options.gem,
+            options.out,
+            stain=options.stain,
+            stain_um_per_px=_size(options.stain_um_per_px),
+            tell=lines,
+        )
+    if chip.stain is not None and chip.stain.get("resampled"):
+        print(f"segapp: {chip.stain['resampled']}", file=sys.stderr)
     print(
         f"{chip.path}: {chip.n_records:,} records, {chip.n_umis:,} UMIs, {chip.box.height} x {chip.box.width} px"
         + ("" if chip.stain is None else ", with a stain")
     )
     return 0
+
+
+def _size(text: str) -> Any:
+    """Return the side of a pixel that was given, or a word that stands for one."""
+    from segapp.core.frame import StainParams
+
+    try:
+        return StainParams().with_(um_per_px=text if text in ("auto", "off") else float(text)).um_per_px
+    except ValueError:
+        raise InputError(f"--stain-um-per-px is {text}, but micrometres are needed, such as 0.25; or off") from None
 
 
 def write_chip(options: argparse.Namespace) -> int:

@@ -10,11 +10,12 @@ from typing import Literal
 
 import numpy as np
 
+from segapp.core import resample
+from segapp.core.orientation import ORIENTATIONS, Orientation, orient, turn_points, turned
 from segapp.core.params import Params, knob
 from segapp.core.rna import RnaParams, header_number, pixel_size, rasterize, rna_layers, warm
 from segapp.core.types import Grid, InputError, StainFile, Transcripts
 
-Orientation = Literal["keep", "rot90", "rot180", "rot270", "flip-x", "flip-y", "transpose", "anti-transpose"]
 Origin = Literal["zero", "min", "header"]
 
 RGB_NAMES = {1: ("grey",), 2: ("grey", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
@@ -55,6 +56,17 @@ class StainParams(Params):
         doc="Input position of the first pixel of the stain: zero is (0, 0), min the smallest x and y of the "
         "transcripts, header the OffsetX and OffsetY of the GEM.",
     )
+    um_per_px: float | Literal["auto", "off"] = knob(
+        "auto",
+        unit="um",
+        ge=0.005,
+        le=1000.0,
+        soft=(0.1, 10.0),
+        doc="Side of a pixel of the stain in micrometres; where it is another than that of the counts, the stain is "
+        "averaged onto their pixels. auto is the place of the counts in their picture where their file knows it "
+        "(Visium HD), else what the file of the stain says, else that of the counts; off takes it as that of the "
+        "counts.",
+    )
 
 
 def place_stain(
@@ -71,14 +83,16 @@ def place_stain(
     um_per_px : float
         Side of a pixel in micrometres.
     params : StainParams
-        Channel, orientation and origin.
+        Channel, orientation, origin and pixel size.
 
     Returns
     -------
     stain : (H, W) uint8, uint16 or float32, or None
-        One channel, turned upright; other integer and float types become float32. None without a stain.
+        One channel, turned upright, in the pixels of the transcripts; other integer and float types become float32.
+        None without a stain.
     grid : Grid
-        The stain's extent, or the bounding box of the transcripts where there is no stain.
+        The stain's extent, or the bounding box of the transcripts where there is no stain, or where their file says
+        how they lie in it.
 
     Raises
     ------
@@ -100,11 +114,57 @@ def place_stain(
     x_min, y_min, x_max, y_max = transcripts.bbox
     if stain_file is None:
         return None, Grid(x_min, y_min, y_max - y_min + 1, x_max - x_min + 1, um_per_px)
+    onto = resampling(stain_file, transcripts, um_per_px, params)
+    if onto is None:
+        grid = Grid(*_origin(transcripts, params.origin), *upright(stain_file, params), um_per_px)
+    else:
+        grid = onto.grid
+    _check_cover(stain_file, grid, transcripts, params)
     stain = orient(choose_channel(stain_file, params.channel), params.orientation)
-    x0, y0 = _origin(transcripts, params.origin)
-    grid = Grid(x0, y0, stain.shape[0], stain.shape[1], um_per_px)
-    _check_cover(stain_file.name, grid, transcripts, params)
-    return stain, grid
+    return (stain if onto is None else resample.apply(stain, onto)), grid
+
+
+def resampling(
+    stain_file: StainFile, transcripts: Transcripts, um_per_px: float, params: StainParams
+) -> resample.Resampling | None:
+    """Return how the pixels of the stain become those of the transcripts; None where they are the same.
+
+    Parameters
+    ----------
+    stain_file, transcripts, um_per_px, params
+        As `place_stain` takes them.
+
+    Raises
+    ------
+    InputError
+        When the transcripts lie outside the picture that their file places them in.
+
+    Examples
+    --------
+    >>> at = np.array([0, 4], np.int32)
+    >>> bins = Transcripts(at, at, at, {"total": np.ones(2, np.uint32)}, tuple("abcde"))
+    >>> fine = StainFile(np.zeros((40, 40), np.uint8), name="dapi.tif", um_per_px=0.25)
+    >>> resampling(fine, bins, 2.0, StainParams()).text
+    'The stain dapi.tif of 0.25 um/px was averaged 8:1 onto pixels of 2 um.'
+    """
+    shape = upright(stain_file, params)
+    if params.um_per_px == "auto" and params.orientation == "keep" and params.origin == "zero":
+        placed = resample.by_place(stain_file, shape, transcripts, um_per_px)
+        if placed is not None:
+            return placed
+    um = stain_file.um_per_px if params.um_per_px == "auto" else params.um_per_px
+    if um is None or um == "off" or abs(um_per_px / um - 1) < resample.SAME:
+        return None
+    return resample.by_size(stain_file.name, shape, um, um_per_px, _origin(transcripts, params.origin))
+
+
+def upright(stain_file: StainFile, params: StainParams) -> tuple[int, int]:
+    """Return height and width of a stain, turned upright."""
+    at = stain_file.axes.find("Y"), stain_file.axes.find("X")
+    if min(at) < 0 or stain_file.image.ndim != len(stain_file.axes):
+        choose_channel(stain_file, params.channel)  # says what is wrong
+    height, width = (stain_file.image.shape[axis] for axis in at)
+    return (width, height) if ORIENTATIONS[params.orientation][0] else (height, width)
 
 
 def extent(shape: tuple[int, int], name: str, transcripts: Transcripts, um_per_px: float, params: StainParams) -> Grid:
@@ -196,95 +256,6 @@ def choose_channel(stain_file: StainFile, channel: str) -> np.ndarray:
     return image
 
 
-def orient(image: np.ndarray, orientation: str) -> np.ndarray:
-    """Turn an image by one of the eight symmetries of the square.
-
-    Parameters
-    ----------
-    image : (H, W) array
-        Any dtype.
-    orientation : str
-        One of ``keep``, ``rot90`` (anticlockwise), ``rot180``, ``rot270``, ``flip-x`` (left and right swap),
-        ``flip-y`` (top and bottom swap), ``transpose``, ``anti-transpose``.
-
-    Returns
-    -------
-    array
-        (H, W), or (W, H) for the four that swap rows and columns; C-contiguous.
-
-    Raises
-    ------
-    InputError
-        For another word.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> orient(np.array([[1, 2], [3, 4]]), "flip-x").tolist()
-    [[2, 1], [4, 3]]
-    """
-    if orientation not in ORIENTATIONS:
-        raise InputError(f"orientation={orientation} is not known; choose one of {', '.join(ORIENTATIONS)}")
-    swap, flip_y, flip_x = ORIENTATIONS[orientation]
-    out = image.T if swap else image
-    return np.ascontiguousarray(out[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
-
-
-def turned(orientation: str, step: str) -> str:
-    """Return the orientation that equals `orientation` followed by `step`; both are words that `orient` takes.
-
-    Examples
-    --------
-    >>> turned("keep", "rot90"), turned("rot90", "rot270"), turned("flip-x", "rot90")
-    ('rot90', 'keep', 'transpose')
-    """
-    tile = np.array([[0, 1], [2, 3]])
-    wanted = orient(orient(tile, orientation), step)
-    return next(name for name in ORIENTATIONS if np.array_equal(orient(tile, name), wanted))
-
-
-def turn_points(points: np.ndarray, shape: tuple[int, ...], step: str) -> np.ndarray:
-    """Return where points of an image lie after `orient`.
-
-    Parameters
-    ----------
-    points : (N, 2) array
-        Positions (x, y) in px; centres of pixels are whole numbers.
-    shape : (H, W)
-        Of the image before.
-    step : str
-        Orientation.
-
-    Returns
-    -------
-    (N, 2) float64
-
-    Examples
-    --------
-    >>> turn_points(np.array([[2.0, 0.0]]), (2, 3), "rot90").tolist()
-    [[0.0, 0.0]]
-    """
-    swap, flip_y, flip_x = ORIENTATIONS[step]
-    height, width = shape[:2]
-    x, y = np.asarray(points, np.float64).T
-    if swap:
-        x, y, height, width = y, x, width, height
-    return np.stack([width - 1 - x if flip_x else x, height - 1 - y if flip_y else y], -1)
-
-
-ORIENTATIONS = {
-    "keep": (False, False, False),
-    "rot90": (True, True, False),
-    "rot180": (False, True, True),
-    "rot270": (True, False, True),
-    "flip-x": (False, False, True),
-    "flip-y": (False, True, False),
-    "transpose": (True, False, False),
-    "anti-transpose": (True, True, True),
-}
-"""Each orientation as (swap rows and columns, then flip rows, then flip columns)."""
-
-
 def _pick(planes: np.ndarray, stain_file: StainFile, channel: str) -> np.ndarray:
     rgb = stain_file.axes == "YXS"
     names = stain_file.channels or (RGB_NAMES.get(len(planes), ()) if rgb else ())
@@ -331,7 +302,7 @@ def _covers(grid: Grid, bbox: tuple[int, int, int, int]) -> bool:
     return inside and grid.height * grid.width <= MAX_AREA_RATIO * (x_max - x_min + 1) * (y_max - y_min + 1)
 
 
-def _check_cover(name: str, grid: Grid, transcripts: Transcripts, params: StainParams) -> None:
+def _check_cover(stain_file: StainFile, grid: Grid, transcripts: Transcripts, params: StainParams) -> None:
     bbox = transcripts.bbox
     if _covers(grid, bbox):
         return
@@ -345,10 +316,15 @@ def _check_cover(name: str, grid: Grid, transcripts: Transcripts, params: StainP
         problem = f"has {grid.height * grid.width / (height * width):.1f} times the area of the transcripts"
     else:
         return  # records without a UMI may lie anywhere
+    shape = upright(stain_file, params)
+    cause = _likely_cause(grid, transcripts, params)
+    if grid.shape != shape and _covers(Grid(*_origin(transcripts, params.origin), *shape), bbox):
+        cause = "it fits with its pixels as they are: try stain.um_per_px=off"
+    resampled = "" if grid.shape == shape else f" in pixels of {grid.um_per_px:.4g} um"
     raise InputError(
-        f"{name} {problem}; it is {grid.height} x {grid.width} px (rows x columns) from ({grid.x0}, {grid.y0}), "
-        f"the transcripts span {height} x {width} px, x {x_min}-{x_max}, y {y_min}-{y_max}; "
-        f"{_likely_cause(grid, transcripts, params)}"
+        f"{stain_file.name} {problem}; it is {grid.height} x {grid.width} px (rows x columns){resampled} from "
+        f"({grid.x0}, {grid.y0}), the transcripts span {height} x {width} px, x {x_min}-{x_max}, y {y_min}-{y_max}; "
+        f"{cause}"
     )
 
 
@@ -376,5 +352,9 @@ def _likely_cause(grid: Grid, transcripts: Transcripts, params: StainParams) -> 
     scale_y, scale_x = height / grid.height, width / grid.width
     if max(scale_y, scale_x) < 1.25 * min(scale_y, scale_x):
         size = "larger" if scale_y > 1 else "smaller"
-        return f"its pixels look {size} than those of the transcripts: resize it {scale_y:.3g}-fold"
+        um = grid.um_per_px * (scale_y + scale_x) / 2
+        return (
+            f"its pixels look {size} than those of the transcripts: say their side in micrometres, such as "
+            f"stain.um_per_px={um:.2g}"
+        )
     return "crop or pad the stain to the transcripts, or pass the GEM that belongs to it"

@@ -12,6 +12,7 @@ from scipy import sparse
 from segapp.core.records import make_transcripts
 from segapp.core.types import InputError, Tick, Transcripts, no_tick
 from segapp.io.gef import open_hdf5
+from segapp.io.placement import placement
 from segapp.io.zarr_groups import open_zarr
 
 UM_PER_PX = 0.5
@@ -129,7 +130,7 @@ def transcripts_of_bins(
         genes,
         values,
         _gene_names(var),
-        header={"FileFormat": "AnnData", "MicronsPerPixel": f"{um:g}"},
+        header={"FileFormat": "AnnData", "MicronsPerPixel": f"{um:g}", **_placed(obs, spatial, uns)},
     )
     tick(3, 3)
     return made
@@ -259,6 +260,15 @@ def _grid(
         unit = um_per_px if resolution is None else float(np.asarray(resolution)) / 1000
         bin_um = step * float(factors.get("microns_per_pixel") or unit)
     return index[0], index[1], bin_um
+
+
+def _placed(obs: Any, spatial: Any, uns: Mapping[str, Any]) -> dict[str, str]:
+    """How bins with a place in an array lie in their picture: as readers of Visium keep it in ``obsm["spatial"]``."""
+    at = None if spatial is None else np.asarray(spatial, dtype=np.float64)
+    if not {"array_row", "array_col"} <= set(obs.columns) or at is None or at.ndim != 2 or at.shape[1] < 2:
+        return {}
+    column, row = (obs[name].to_numpy().astype(np.int64) for name in ("array_col", "array_row"))
+    return placement(column, row, at[:, :2], uns.get("scalefactors", {}))
 
 
 def _step(values: np.ndarray) -> float:

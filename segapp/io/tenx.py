@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from segapp.core.records import assemble
 from segapp.core.types import InputError, Tick, Transcripts, no_tick
 from segapp.io.gef import open_hdf5
+from segapp.io.placement import placement, scale_factors
 
 _BARCODE = re.compile(rb"s_(\d+)um_(\d+)_(\d+)")
 _MATRICES = ("filtered_feature_bc_matrix.h5", "raw_feature_bc_matrix.h5")
@@ -32,7 +34,9 @@ def read_visium_hd(path: str | Path, tick: Tick = no_tick) -> Transcripts:
     Returns
     -------
     Transcripts
-        x is the column and y the row of the square in the array; the side of a square in micrometres is in `header`.
+        x is the column and y the row of the square in the array; the side of a square in micrometres is in `header`,
+        and where the squares lie in the microscope image, when the positions say it: a stain is then brought onto the
+        squares.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def read_visium_hd(path: str | Path, tick: Tick = no_tick) -> Transcripts:
 
 def _read(path: Path, matrix: Any, tick: Tick) -> Transcripts:
     barcodes = matrix["barcodes"][:]
-    row, column, um = _places(path, barcodes)
+    row, column, um, placed = _places(path, barcodes)
     names = [name.decode("utf-8", "replace") for name in matrix["features/name"][:].tolist()]
     pointer = matrix["indptr"][:].astype(np.int64)
     n = int(pointer[-1])
@@ -76,11 +80,11 @@ def _read(path: Path, matrix: Any, tick: Tick) -> Transcripts:
         tick(rows.stop, n)
     if columns["gene"].min() < 0 or columns["gene"].max() >= len(names):
         raise InputError(f"{path} counts a feature that it does not name; copy the file again.")
-    return assemble(columns, names, {"FileFormat": "Visium HD", "MicronsPerPixel": f"{um:g}"})
+    return assemble(columns, names, {"FileFormat": "Visium HD", "MicronsPerPixel": f"{um:g}", **placed})
 
 
-def _places(path: Path, barcodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Row and column of every barcode, and the side of a square in micrometres."""
+def _places(path: Path, barcodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, dict[str, str]]:
+    """Row and column of every barcode, the side of a square in micrometres, and how they lie in the image."""
     parsed = [_BARCODE.match(barcode) for barcode in barcodes.tolist()]
     size = next((float(match[1]) for match in parsed if match), None)
     table = next((place for place in _tables(path) if place.is_file()), None)
@@ -91,23 +95,29 @@ def _places(path: Path, barcodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
                 "beside it."
             )
         place = np.array([(int(match[2]), int(match[3])) for match in parsed if match], np.int32)
-        return place[:, 0], place[:, 1], size
-    row, column = _from_table(table, barcodes)
+        return place[:, 0], place[:, 1], size, {}
+    factors = scale_factors(table.parent)
+    row, column, placed = _from_table(table, barcodes, factors)
+    size = size or factors.get("bin_size_um")
     if size is None:
         raise InputError(f"{path} names no bin size in its barcodes (s_002um_...); only Visium HD can be read.")
-    return row, column, size
+    return row, column, float(size), placed
 
 
 def _tables(path: Path) -> tuple[Path, ...]:
     return path.parent / "spatial" / "tissue_positions.parquet", path.parent / "tissue_positions.parquet"
 
 
-def _from_table(table: Path, barcodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _from_table(
+    table: Path, barcodes: np.ndarray, factors: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     import polars as pl
 
-    needed = ["barcode", "array_row", "array_col"]
+    needed, pixels = ["barcode", "array_row", "array_col"], ["pxl_col_in_fullres", "pxl_row_in_fullres"]
     try:
-        positions = pl.read_parquet(table, columns=needed)
+        names = list(pl.read_parquet_schema(table))
+        pixels = pixels if set(pixels) <= set(names) else []
+        positions = pl.read_parquet(table, columns=needed + pixels)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(
             f"{table} cannot be read as positions of squares ({str(error).splitlines()[0][:100]}); it needs the "
@@ -118,4 +128,9 @@ def _from_table(table: Path, barcodes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     missing = placed.filter(pl.col("array_row").is_null() | pl.col("array_col").is_null())
     if len(missing):
         raise InputError(f"{table} has no place for {len(missing):,} squares, such as {missing['barcode'][0]}.")
-    return placed["array_row"].to_numpy().astype(np.int32), placed["array_col"].to_numpy().astype(np.int32)
+    row, column = (placed[name].to_numpy().astype(np.int32) for name in ("array_row", "array_col"))
+    found: dict[str, str] = {}
+    if pixels:
+        at = np.column_stack([placed[name].cast(pl.Float64).to_numpy() for name in pixels])
+        found = placement(column, row, at, factors)
+    return row, column, found

@@ -27,7 +27,17 @@ def place_stain(
     params: frame.StainParams, tick: Tick, transcripts: Transcripts, stain_file: StainFile | None = None
 ) -> tuple[np.ndarray | None, Grid]:
     """Stain file -> one channel, upright, and the extent of the frame."""
-    return frame.place_stain(stain_file, transcripts, 1.0, params)
+    um = rna.pixel_size(transcripts, rna.RnaParams())
+    placed = frame.place_stain(stain_file, transcripts, um, params)
+    onto = None if stain_file is None else frame.resampling(stain_file, transcripts, um, params)
+    if onto is not None:
+        _note(onto.text)
+    if stain_file is not None and um > WIDE_UM:
+        _note(
+            f"At {um:g} um a nucleus is a few pixels wide: outlines are coarse, and kernels and areas, which are in "
+            "px, want far smaller numbers than at 0.5 um."
+        )
+    return placed
 
 
 def count_rna(

@@ -232,3 +232,44 @@ def test_wrong_words_are_one_sentence_and_exit_code_2(words, capsys):
         run(*words)
     assert caught.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def fine_stain(tissue, path, **metadata):
+    """The stain of the sample as a microscope of half the pixel size takes it."""
+    fine = tifffile.imread(tissue / "stain.tif").repeat(2, axis=0).repeat(2, axis=1)
+    tifffile.imwrite(path, fine, metadata={"axes": "YX", **metadata})
+    return path
+
+
+def test_a_stain_of_finer_pixels_gives_the_same_cells(tissue, finished, tmp_path, capsys):
+    recipe, gem = finished / "recipe.json", tissue / "tissue.gem.gz"
+    said = fine_stain(tissue, tmp_path / "said.ome.tif", PhysicalSizeX=0.25, PhysicalSizeXUnit="µm")
+    assert run("run", "--gem", gem, "--stain", said, "--recipe", recipe, "--out", tmp_path / "a") == 0
+    assert "said.ome.tif of 0.25 um/px was averaged 2:1 onto pixels of 0.5 um" in capsys.readouterr().out
+    plain = fine_stain(tissue, tmp_path / "plain.tif")
+    words = ["run", "--gem", gem, "--stain", plain, "--recipe", recipe]
+    assert run(*words, "--out", tmp_path / "b") == 2
+    assert "stain.um_per_px=0.25" in capsys.readouterr().err
+    assert run(*words, "--set", "stain.um_per_px=0.25", "--out", tmp_path / "b") == 0
+    again = ["run", "--gem", gem, "--stain", plain, "--recipe", tmp_path / "b" / "recipe.json"]
+    assert run(*again, "--out", tmp_path / "c") == 0
+    for folder in "abc":
+        for name in ("labels.tif", "nuclei.tif"):
+            np.testing.assert_array_equal(tifffile.imread(tmp_path / folder / name), tifffile.imread(finished / name))
+
+
+def test_convert_brings_a_finer_stain_onto_the_counts(tissue, tmp_path, capsys):
+    plain, gem = fine_stain(tissue, tmp_path / "plain.tif"), tissue / "tissue.gem.gz"
+    words = ["convert", gem, "--stain", plain, "--stain-um-per-px"]
+    assert run(*words, "wide", "--out", tmp_path / "chip") == 2
+    assert "--stain-um-per-px is wide" in capsys.readouterr().err
+    assert not (tmp_path / "chip").exists()
+    assert run(*words, "0.25", "--out", tmp_path / "chip") == 0
+    assert "plain.tif of 0.25 um/px was averaged 2:1" in capsys.readouterr().err
+    chip = segapp.io.chip.Chip.open(tmp_path / "chip")
+    assert chip.stain["shape"] == [256, 256]
+    # a recipe that was tuned with the number goes on with the chip; another number has to be converted for
+    words = ["run", "--chip", tmp_path / "chip", "--preset", "stain+rna", "--out", tmp_path / "out"]
+    assert run(*words, "--set", "stain.um_per_px=0.25", "--dry-run") == 0
+    assert run(*words, "--set", "stain.um_per_px=0.3") == 2
+    assert "convert the chip again with --stain-um-per-px 0.3" in capsys.readouterr().err

@@ -78,9 +78,9 @@ def test_stain_at_the_wrong_origin_names_the_origin():
 
 
 def test_stain_at_another_scale_names_the_scale():
-    with pytest.raises(InputError, match=r"15 x 20 px .* resize it 2-fold"):
+    with pytest.raises(InputError, match=r"15 x 20 px .* look larger .* stain.um_per_px=1$"):
         frame.place_stain(stain_file(ramp(15, 20)), BOX, 0.5, StainParams())
-    with pytest.raises(InputError, match=r"4.0 times the area.* resize it 0.5-fold"):
+    with pytest.raises(InputError, match=r"4.0 times the area.* look smaller .* stain.um_per_px=0.25$"):
         frame.place_stain(stain_file(ramp(60, 80)), BOX, 0.5, StainParams())
 
 

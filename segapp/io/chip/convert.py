@@ -8,11 +8,12 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from segapp.core.frame import rasterize
+from segapp.core import resample
+from segapp.core.frame import RnaParams, StainParams, pixel_size, rasterize, resampling
 from segapp.core.records import assemble
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
 from segapp.io.atomic import atomic_file
@@ -35,6 +36,7 @@ def convert_chip(
     out: str | Path,
     *,
     stain: str | Path | StainFile | None = None,
+    stain_um_per_px: float | Literal["auto", "off"] = "auto",
     tell: Tell | None = None,
 ) -> Chip:
     """Convert a GEM, and a stain where there is one, to a chip on the disk.
@@ -49,7 +51,10 @@ def convert_chip(
     out : str or Path
         Folder to write.
     stain : path or StainFile, optional
-        Image of the same section, stored as it is, with all its channels.
+        Image of the same section, stored with all its channels.
+    stain_um_per_px : float or word
+        What ``stain.um_per_px`` of a run is: a stain of another pixel size is averaged onto the pixels of the counts
+        here, and stored so.
     tell : function, optional
         Called often with the phase (one of ``PHASES``) and how far it is; raises `Cancelled` to stop.
 
@@ -74,7 +79,10 @@ def convert_chip(
     """
     gem, out = Path(gem), Path(out)
     tell = tell or (lambda phase, done, total: None)
+    params = StainParams(um_per_px=stain_um_per_px)
     source = _source(gem, stain)
+    if params.um_per_px != "auto":
+        source.append(["stain.um_per_px", params.um_per_px])
     if (out / ABOUT).exists():
         if json.loads((out / ABOUT).read_text(encoding="utf-8")).get("source") != source:
             raise InputError(f"{out} holds the chip of another file; give another folder, or remove it first.")
@@ -84,7 +92,7 @@ def convert_chip(
     try:
         about = _records(gem, out, progress, tell)
         _count(out, Grid(**about["box"]), about, progress, tell)
-        about["stain"] = None if stain is None else _stain(out, stain, progress, tell)
+        about["stain"] = None if stain is None else _stain(out, stain, params, about, progress, tell)
     except InputError:
         # what is wrong with the file will be wrong again: nothing stays behind; a kill or a full disk leaves the
         # folder, and the work goes on from there
@@ -274,8 +282,15 @@ def _read_tile(chip: Chip, tile: Tile) -> Transcripts:
     return Transcripts(x, y, gene, columns, chip.genes)
 
 
-def _stain(out: Path, stain: str | Path | StainFile, progress: _Progress, tell: Tell) -> dict[str, Any]:
-    """Write the stain and its pyramid; a channel lies in front of its pixels."""
+def _stain(
+    out: Path,
+    stain: str | Path | StainFile,
+    params: StainParams,
+    about: dict[str, Any],
+    progress: _Progress,
+    tell: Tell,
+) -> dict[str, Any]:
+    """Write the stain in pixels of the counts, and its pyramid; a channel lies in front of its pixels."""
     import zarr
 
     ended = progress.get("stain")
@@ -285,24 +300,41 @@ def _stain(out: Path, stain: str | Path | StainFile, progress: _Progress, tell: 
         from segapp.io.image import read_stain
 
         stain = read_stain(stain)
+    light = _light(about)
+    onto = resampling(stain, light, pixel_size(light, RnaParams()), params)
     image = np.moveaxis(stain.image, -1, 0) if stain.axes == "YXS" else stain.image
+    shape = image.shape if onto is None else (*image.shape[:-2], *onto.grid.shape)
     group = zarr.open_group(out / "arrays.zarr", mode="a").require_group("stain")
-    array = create_level(group, "0", image.shape, image.dtype, SIDE)
-    rows = range(0, image.shape[-2], SIDE)
-    for row in rows:
-        tell("stain", row, image.shape[-2])
-        array[..., row : row + SIDE, :] = image[..., row : row + SIDE, :]
+    array = create_level(group, "0", shape, image.dtype, SIDE)
+    for row in range(0, shape[-2], SIDE):
+        tell("stain", row, shape[-2])
+        last = min(row + SIDE, shape[-2])
+        if onto is None:
+            array[..., row:last, :] = image[..., row:last, :]
+        else:
+            planes = image.reshape(-1, *image.shape[-2:])
+            made = np.stack([resample.window(plane, onto, row, last) for plane in planes])
+            array[..., row:last, :] = made.reshape(*shape[:-2], last - row, shape[-1])
     build_levels(group, "mean", SIDE, _within(tell, "stain", 0, 1))
-    made = {
-        "shape": list(image.shape),
+    known = {
+        "shape": list(shape),
         "dtype": str(image.dtype),
         "axes": stain.axes,
         "channels": list(stain.channels),
         "name": stain.name,
-        "digest": stain.digest,
+        "digest": stain.digest if onto is None else f"{stain.digest}:{onto.matrix[0]:.6g}",
+        "um_per_px": params.um_per_px,
+        "resampled": "" if onto is None else onto.text,
     }
-    progress.set("stain", made)
-    return made
+    progress.set("stain", known)
+    return known
+
+
+def _light(about: dict[str, Any]) -> Transcripts:
+    """The corners and the header of the records."""
+    x0, y0, x1, y1 = about["bbox"]
+    at = np.array([x0, x1], np.int32), np.array([y0, y1], np.int32)
+    return Transcripts(*at, np.zeros(2, np.int32), {}, (), about["header"])
 
 
 def _within(tell: Tell, phase: str, number: int, count: int) -> Tick:

@@ -136,6 +136,7 @@ class Source:
                 f"{stain['name']} holds {stain['dtype']} pixels, and a chip is run with 8 or 16 bits: save the stain "
                 "as 16-bit TIFF and convert again."
             )
+        _check_size(stain, choice.um_per_px)
         shape, axes = stain["shape"], stain["axes"]
         if axes != "YX":
             self.plane = _plane(shape[0], axes, tuple(stain["channels"]), stain["name"], choice.channel)
@@ -143,6 +144,15 @@ class Source:
         if frame.ORIENTATIONS[choice.orientation][0]:
             height, width = width, height
         return frame.extent((height, width), stain["name"], self.light, um, choice)
+
+
+def _check_size(stain: Mapping[str, Any], um: float | str) -> None:
+    """A converted stain lies in the pixels of the counts already: another size is asked for when it is converted."""
+    if um not in ("auto", stain.get("um_per_px", "auto")) and (um != "off" or stain.get("resampled")):
+        raise InputError(
+            f"stain.um_per_px={um} asks for other pixels than those that {stain['name']} was converted with; convert "
+            f"the chip again with --stain-um-per-px {um}, and run it with stain.um_per_px=auto or the same number"
+        )
 
 
 def light_transcripts(chip: Chip) -> Transcripts:

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from segapp.core.frame import rasterize
@@ -220,3 +221,37 @@ def test_windows_and_layers_that_are_not_there(chip, gem, tmp_path):
 def test_memory_held_by_the_spool_is_bounded(gem, tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "HELD", 10_000)
     assert convert_chip(gem, tmp_path / "chip").n_umis == read_gem(gem).n_umis
+
+
+def fine_l(scale):
+    """An L over the records, `scale` of its pixels in one of theirs, and what it is in theirs."""
+    plain = np.zeros((1300, 1500), np.uint16)
+    plain[200:1210, 300:340] = 9000
+    plain[1170:1210, 300:900] = 9000
+    return np.kron(plain, np.ones((scale, scale), np.uint16)), plain
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_stain_of_finer_pixels_is_averaged_onto_those_of_the_counts(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    made = make_transcripts(
+        rng.integers(0, 1500, 9000), rng.integers(0, 1300, 9000), np.zeros(9000, int), {"total": np.ones(9000)}, ["g"]
+    )
+    write_gem(made, tmp_path / "a.gem")
+    fine, plain = fine_l(2)
+    image = fine if channels == 1 else np.stack([fine, fine[::-1]])
+    axes = "YX" if channels == 1 else "CYX"
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, image, metadata={"axes": axes, "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"})
+    chip = convert_chip(tmp_path / "a.gem", tmp_path / "chip", stain=path)
+    assert chip.stain["shape"][-2:] == [1300, 1500]
+    assert chip.stain["resampled"] == "The stain a.ome.tif of 0.25 um/px was averaged 2:1 onto pixels of 0.5 um."
+    found = chip.stain_image(Grid(0, 0, 1300, 1500))
+    np.testing.assert_array_equal(found if channels == 1 else found[0], plain)
+    if channels == 2:
+        np.testing.assert_array_equal(found[1], plain[::-1])
+    with pytest.raises(InputError, match="holds the chip of another file"):
+        convert_chip(tmp_path / "a.gem", tmp_path / "chip", stain=path, stain_um_per_px="off")
+    as_it_is = convert_chip(tmp_path / "a.gem", tmp_path / "as_it_is", stain=path, stain_um_per_px="off")
+    assert as_it_is.stain["shape"][-2:] == [2600, 3000]
+    assert not as_it_is.stain["resampled"]
