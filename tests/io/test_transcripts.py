@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from segapp.core.frame import StainParams, place_stain
 from segapp.core.rna import RnaParams, pixel_size
 from segapp.core.types import InputError
 from segapp.io.gef import read_gef
 from segapp.io.gem import read_gem
+from segapp.io.image import read_stain, write_image
 from segapp.io.tenx import read_visium_hd
 from segapp.io.transcripts import read_transcripts
 from segapp.io.transcripts_table import read_transcripts_table
@@ -229,3 +231,33 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
     assert "TIFF" in told(read_transcripts, tmp_path / "c.tif")
     (tmp_path / "d.csv.gz").write_bytes(gzip.compress(np.random.default_rng(0).bytes(5000))[:400])
     assert "cut short" in told(read_transcripts, tmp_path / "d.csv.gz")
+
+
+@pytest.mark.parametrize("copy", ["morphology.tif", "tissue_hires_image.png"])
+def test_the_image_of_visium_hd_is_brought_onto_its_squares(tmp_path, copy):
+    """Squares of 2 um over an image of 0.25 um a px, mirrored as arrays are that count rows from below."""
+    column, row = (values.ravel() for values in np.meshgrid(np.arange(300, 320), np.arange(40, 52)))
+    barcodes = [f"s_002um_{r:05d}_{c:05d}-1" for r, c in zip(row, column, strict=True)]
+    with h5py.File(tmp_path / "filtered_feature_bc_matrix.h5", "w") as file:
+        matrix = file.create_group("matrix")
+        matrix["barcodes"] = np.array(barcodes, "S")
+        matrix["data"], matrix["indices"] = np.ones(240, np.int32), np.zeros(240, np.int64)
+        matrix["indptr"] = np.arange(241)
+        matrix["shape"] = np.array([1, 240], np.int32)
+        matrix.create_group("features")["name"] = np.array(["Actb"], "S")
+    (tmp_path / "spatial").mkdir()
+    x, y = 63.5 + 8 * (column - 300), 147.5 - 8 * (row - 40)
+    places = {"barcode": barcodes, "array_row": row, "array_col": column}
+    places |= {"pxl_row_in_fullres": y, "pxl_col_in_fullres": x}
+    pl.DataFrame(places).write_parquet(tmp_path / "spatial" / "tissue_positions.parquet")
+    factors = {"bin_size_um": 2.0, "microns_per_pixel": 0.25, "tissue_hires_scalef": 0.5}
+    (tmp_path / "spatial" / "scalefactors_json.json").write_text(json.dumps(factors))
+    squares = np.zeros((12, 20), np.uint8)  # an L in the order of the array
+    squares[2:9, 3], squares[8, 3:8] = 200, 200
+    image = np.zeros((200, 260), np.uint8)
+    image[56:152, 60:220] = np.kron(squares[::-1], np.ones((8, 8), np.uint8))
+    write_image(tmp_path / copy, image[::2, ::2] if "hires" in copy else image)
+    counts, stain = read_transcripts(tmp_path), read_stain(tmp_path / copy)
+    placed, grid = place_stain(stain, counts, pixel_size(counts, RnaParams()), StainParams())
+    assert (grid.x0, grid.y0, grid.um_per_px) == (300, 40, 2.0)
+    np.testing.assert_array_equal(placed, squares)
