@@ -8,8 +8,8 @@ total      keydown to the first frame in which pixels of the panel differ
 compute    what the kernel told of its stages up to the picture of that frame: the first look where one came first
 transport  total of presses between two values whose results are kept: the same way, nothing is computed
 
-    python benchmarks/latency.py                              # 1024 px in both kinds of page, 4096 px in Voila
-    python benchmarks/latency.py --sizes 1024 --where voila --presses 5
+    python -m benchmarks.latency                              # 1024 px in both kinds of page, 4096 px in Voila
+    python -m benchmarks.latency --sizes 1024 --where voila --presses 5
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+from playwright.sync_api import TimeoutError as Late
 
+from benchmarks.pressing import APART_MS, Desk
 from segapp.app import server
 from segapp.io.samples import write_sample
-from tests.ui.lab import lab, show
+from tests.ui.lab import lab
 from tests.ui.page import LABELS, SCORE, STAIN, visit
 
 HERE = Path(__file__).parent
+PATIENCE_S = 180
 
 # beside the app, in its kernel: when a stage ends, or a first look is there, and what it took
 TIMES = """
@@ -53,165 +56,6 @@ def _timed(snapshot, store, stage, *more):
 _session.preview = _timed
 app.session.events.finished.connect(lambda stage, seconds: _note("finished", stage, seconds))
 """
-
-# the margin of a panel is left out: there the edge of the image is blended anew at every painting
-ARM = """([panel, patience, told]) => {
-  const canvases = [];
-  const walk = root => root.querySelectorAll("*").forEach(node => {
-    if (node.tagName === "CANVAS") canvases.push(node);
-    if (node.shadowRoot) walk(node.shadowRoot);
-  });
-  walk(document.querySelector(".sg-canvas-host"));
-  const box = document.querySelectorAll(".sg-caption-cell")[panel].getBoundingClientRect();
-  const here = canvases.filter(canvas => {
-    const place = canvas.getBoundingClientRect();
-    return canvas.width >= 50 && Math.abs(place.left - box.left) < 12 && Math.abs(place.top - box.top) < 12;
-  });
-  const pixels = () => here.map(canvas => {
-    const [w, h] = [canvas.width, canvas.height];
-    const { data } = canvas.getContext("2d").getImageData(w * 0.1, h * 0.1, w * 0.8, h * 0.8);
-    const words = new Uint32Array(data.buffer);
-    let hash = 7;
-    for (let i = 0; i < words.length; i++) hash = (Math.imul(hash, 31) + words[i]) | 0;
-    return hash;
-  }).join();
-  // no pixel changes before a message has come: until then nothing is read back, which would slow the machine down
-  const views = document.querySelector(".sg-canvas");
-  const messages = () => views.dataset.serial;
-  const before = pixels(), known = messages();
-  window.changed = new Promise(resolve => {
-    document.addEventListener("keydown", () => {
-      const began = window.pressed = performance.now();
-      const look = () => {
-        const waited = performance.now() - began;
-        if ((!told || messages() !== known) && pixels() !== before) resolve(performance.now() - began);
-        else if (waited > patience) resolve(null);
-        else requestAnimationFrame(look);
-      };
-      requestAnimationFrame(look);
-    }, { capture: true, once: true });
-  });
-}"""
-
-# rested: no panel waits, nothing can be cancelled, and no message came for a while
-SETTLE = """([pause, quiet]) => new Promise(resolve => {
-  const views = document.querySelector(".sg-canvas");
-  let serial = views.dataset.serial, since = performance.now();
-  const look = () => {
-    const now = performance.now();
-    const busy = document.querySelector(".sg-caption.sg-busy") || !document.querySelector(".sg-cancel").disabled;
-    if (busy || views.dataset.serial !== serial) { serial = views.dataset.serial; since = now; }
-    if (now - since >= quiet && now - (window.pressed ?? 0) >= pause) resolve();
-    else setTimeout(look, 20);
-  };
-  look();
-})"""
-
-APART_MS = 400
-QUIET_MS = 300
-PATIENCE_MS = 4000
-
-
-class Desk:
-    """A page, and what its kernel tells."""
-
-    def __init__(self, seen, times, presses, seconds):
-        self.seen, self.page, self.times = seen, seen.page, times
-        self.presses, self.seconds = presses, seconds
-        self.waits = False
-
-    def settle(self, *, follow=True):
-        """Wait until all is at rest; a stage that has paused itself is followed all the same, where asked."""
-        self.page.evaluate(SETTLE, [APART_MS, QUIET_MS])
-        line = self.page.locator(".sg-slow:visible")
-        if line.count():
-            self.waits = True
-            if follow:
-                line.get_by_role("button", name="Always follow").click()
-                self.page.wait_for_timeout(500)
-                self.page.evaluate(SETTLE, [APART_MS, QUIET_MS])
-
-    def press(self, key, panel, *, told=True, follow=True):
-        """Press a key; return (ms to the first changed frame or None, what the kernel told until then)."""
-        heard = self.times.stat().st_size
-        self.page.evaluate(ARM, [panel, PATIENCE_MS, told])
-        self.page.keyboard.press(key)
-        waited = self.page.evaluate("() => window.changed")
-        self.settle(follow=follow)
-        with self.times.open() as log:
-            log.seek(heard)
-            return waited, [json.loads(line) for line in log]
-
-    def open_card(self, stage):
-        """Open the card of a stage."""
-        title = self.page.locator(f".sg-stage-{stage} .sg-card-title")
-        if "sg-open" not in (title.get_attribute("class") or ""):
-            title.click()
-        self.page.locator(f".sg-stage-{stage} .sg-control").first.wait_for()
-
-    def sweep(self, stage, parameter, panel, *, keys, start=None, follow=True, again=None):
-        """Walk a slider up and down; `again` makes earlier results unknown at each end."""
-        self.open_card(stage)
-        handle = self.page.locator(f".sg-stage-{stage} .sg-knob-{parameter} .noUi-handle")
-        if start is not None:
-            self.put(stage, parameter, start)
-            self.settle(follow=follow)
-        handle.focus()
-        (up, down), found, turns = keys, [], 0
-        key = up
-        deadline = time.monotonic() + self.seconds
-        while len(found) < self.presses and time.monotonic() < deadline:
-            value = handle.get_attribute("aria-valuenow")
-            if value == handle.get_attribute("aria-valuemax" if key == up else "aria-valuemin"):
-                turns += 1
-                if again is not None:
-                    again(turns)
-                    self.settle(follow=follow)
-                key = down if key == up else up
-                handle.focus()
-            found.append(self.press(key, panel, follow=follow))
-        return found
-
-    def put(self, stage, parameter, value):
-        """Write a value into the box of a parameter."""
-        box = self.page.locator(f".sg-stage-{stage} .sg-knob-{parameter} input[type=number]")
-        box.fill(str(value))
-        box.press("Enter")
-        self.page.wait_for_timeout(500)
-
-    def to_and_fro(self, stage, parameter, panel, *, keys, start=None):
-        """Go between two values whose results are kept."""
-        self.open_card(stage)
-        up, down = keys
-        if start is not None:
-            self.put(stage, parameter, start)
-            self.settle(follow=False)
-        self.page.locator(f".sg-stage-{stage} .sg-knob-{parameter} .noUi-handle").focus()
-        for key in (up, down):
-            self.page.keyboard.press(key)
-            self.settle(follow=False)
-            update = self.page.locator(".sg-slow:visible").get_by_role("button", name="Update")
-            if update.count():
-                update.click()
-                self.page.wait_for_timeout(500)
-                self.settle(follow=False)
-        self.page.locator(f".sg-stage-{stage} .sg-knob-{parameter} .noUi-handle").focus()
-        found, deadline = [], time.monotonic() + self.seconds / 3
-        while len(found) < max(self.presses // 3, 4) and time.monotonic() < deadline:
-            found.append(self.press(down if len(found) % 2 else up, panel, follow=False))
-        return found
-
-    def forget_scores(self):
-        """Return what makes every kept score unknown: another limit of the rounds, which changes no result."""
-
-        def again(turn):
-            box = self.page.locator(".sg-stage-cell_score .sg-knob-em_max_iter input[type=number]")
-            if not box.is_visible():
-                self.page.locator(".sg-stage-cell_score .sg-fold").click()
-                box.wait_for()
-            self.put("cell_score", "em_max_iter", 1900 - turn)
-
-        return again
 
 
 def spread(times):
@@ -274,6 +118,7 @@ def measure(desk):
         figures[name] = describe(found, stage, last, kept, desk.waits)
         print(name, {key: value for key, value in figures[name].items() if key != "in_order_ms"}, flush=True)
     desk.page.locator(".sg-canvas-bar").get_by_role("button", name="Layers").click()
+    desk.page.locator(".sg-opacity").first.wait_for()
     desk.page.locator(".sg-opacity").first.focus()
     found, deadline = [], time.monotonic() + desk.seconds
     while len(found) < desk.presses and time.monotonic() < deadline:
@@ -308,7 +153,30 @@ def jupyterlab(section, folder):
     with lab(
         ["import segapp", f"app = segapp.show({', '.join(map(repr, words))})", TIMES, "app"], folder, folder
     ) as to:
-        yield lambda seen: show(seen, to)
+        yield lambda seen: run_notebook(seen, to)
+
+
+def run_notebook(seen, address):
+    """Open a notebook and run it; a dialog that JupyterLab comes with on a busy machine is accepted."""
+    page = seen.page
+    page.goto(address)
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    deadline = time.monotonic() + PATIENCE_S
+    while not page.locator(".sg-canvas").count():
+        if time.monotonic() > deadline:
+            raise SystemExit("JupyterLab did not run the notebook")
+        try:
+            for button in page.locator(".jp-Dialog .jp-mod-accept").all():
+                button.click(timeout=2000)
+            prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+            if not any(mark in prompt for prompt in prompts for mark in "*123456789"):
+                page.locator(".lm-MenuBar-item", has_text="Run").first.click(timeout=2000)
+                page.locator("[data-command='runmenu:run-all']").click(timeout=2000)
+        except Late:
+            page.keyboard.press("Escape")  # a dialog or a menu was in the way
+        page.wait_for_timeout(1500)
+    page.locator(".sg-canvas[data-frames]").wait_for()
+    page.locator(".segapp").scroll_into_view_if_needed()
 
 
 def notebook(cells):
@@ -400,7 +268,7 @@ def main():
     parser.add_argument("--sizes", type=lambda text: [int(part) for part in text.split(",")], default=[1024, 4096])
     parser.add_argument("--where", type=lambda text: text.split(","), default=list(PAGES), help="voila,lab")
     parser.add_argument("--presses", type=int, default=50, help="presses a control")
-    parser.add_argument("--seconds", type=float, default=60.0, help="longest time for the presses of one control")
+    parser.add_argument("--seconds", type=float, default=40.0, help="longest time for the presses of one control")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "latency.json")
     parser.add_argument("--page", type=Path, default=HERE / "LATENCY.md")
     parser.add_argument("--shot", type=Path, help="where to keep a screenshot of the page at the end")

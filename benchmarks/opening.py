@@ -4,8 +4,8 @@ Cold: `segapp app` runs, and no kernel does. Preheated: a kernel waits with ever
 sample is `tissue`, 1024 x 1024 px, with the preset that the app chooses for it. Seconds count from the moment at which
 the browser is told the address. A picture counts when its panel shows several colours.
 
-    python benchmarks/opening.py                # three openings of each kind; writes benchmarks/OPENING.md
-    python benchmarks/opening.py --times 1 --out -
+    python -m benchmarks.opening                # three openings of each kind; writes benchmarks/OPENING.md
+    python -m benchmarks.opening --times 1 --out -
 """
 
 from __future__ import annotations
