@@ -129,6 +129,14 @@ class Control:
     def _changed(self, change: dict[str, Any]) -> None:
         self._gesture(change["new"])
 
+    def _slid(self, change: dict[str, Any]) -> None:
+        # the page moves a handle onto the nearest step and sends that back: nobody has touched it
+        place, shown, step = change["new"], self._handle, self.slider.step
+        if isinstance(self.slider, w.FloatLogSlider):
+            place, shown = math.log10(place), math.log10(shown)
+        if abs(place - shown) > 0.5001 * step:
+            self._gesture(change["new"])
+
     @contextmanager
     def _hold(self) -> Iterator[None]:
         before, self._held = self._held, True
@@ -184,9 +192,10 @@ class Control:
             self.box = w.BoundedFloatText(min=low, max=high, step=step, continuous_update=False)
         # where a word holds from the start, the number that it gives way to
         self.box.value = self.slider.value = _middle(knob.kind, soft, step)
-        for widget in (self.slider, self.box):
+        self._handle = self.slider.value
+        for widget, call in ((self.slider, self._slid), (self.box, self._changed)):
             widget.tooltip = knob.doc
-            widget.observe(self._changed, "value")
+            widget.observe(call, "value")
         return [self.slider, self.box]
 
     def _write(self, value: Any) -> None:
@@ -198,7 +207,7 @@ class Control:
                 value = self.automatic
             number = round(value) if kind == "int" else float(f"{float(value):.5g}")
             self.box.value = number
-            self.slider.value = min(max(number, self._span[0]), self._span[1])
+            self.slider.value = self._handle = min(max(number, self._span[0]), self._span[1])
         elif kind == "list":
             self.box.value = _list_text(value)
         else:

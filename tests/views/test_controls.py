@@ -105,6 +105,16 @@ def test_what_a_page_rounds_is_no_gesture(controls, told):
     assert told == []
 
 
+def test_a_handle_that_the_page_moves_onto_a_step_is_no_gesture(controls, told):
+    """As happens when a card is opened: an automatic value lies between two steps of its slider."""
+    control = controls["threshold"]
+    control.show("auto", automatic=0.5532)
+    control.slider.value = 0.55
+    assert told == [] and control.value == "auto"
+    control.slider.value = 0.56
+    assert told == [("threshold", 0.56)]
+
+
 def test_spans_of_many_decades_are_walked_in_decades(controls):
     assert controls["precision"].slider.min == -8 and controls["precision"].slider.max == -3
 

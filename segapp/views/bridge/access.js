@@ -19,6 +19,9 @@ class Names {
       for (const part of control.querySelectorAll("input, select, textarea, [role=slider]"))
         if (!part.hasAttribute("aria-label")) part.setAttribute("aria-label", `${stage}: ${name}`);
     }
+    // a field to search in stands alone, and its title says what it is for
+    for (const part of this.root.querySelectorAll("input[type=text][title]:not([aria-label])"))
+      part.setAttribute("aria-label", part.title);
   }
 
   stop() { this.watch.disconnect(); }
