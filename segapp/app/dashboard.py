@@ -216,6 +216,9 @@ class App:
         if look is not None:
             title, note, _ = words["score"]
             words["score"] = f"{title} · {look}", note, self.session.runner.busy
+        if "limits" in self._looks:
+            title, note, _ = words["labels"]
+            words["labels"] = f"{title} · {self._looks['limits']}", note, self.session.runner.busy
         if self._stands_in:
             for panel, how in (("score", "preview"), ("labels", "preview without the network")):
                 title, note, _ = words[panel]

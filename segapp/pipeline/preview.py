@@ -8,6 +8,7 @@ from typing import Any
 
 from segapp.core.score.preview import Box, fit_sample, preview_score, previews, sample_rows
 from segapp.core.types import Cancelled, Tick
+from segapp.pipeline.coarse import coarse_cells
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.store import Store
 
@@ -26,6 +27,9 @@ def preview(
     the look failed. A failure is for the stage itself to tell: it runs next, and tells with its name and its reason.
     """
     try:
+        if stage_name == "limits":
+            cells = coarse_cells(snapshot, store, window, tick)
+            return None if cells is None else (cells, False)
         return _preview(snapshot, store, stage_name, window, tick)
     except Cancelled:
         raise

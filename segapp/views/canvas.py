@@ -160,6 +160,7 @@ class Canvas(anywidget.AnyWidget):
         self._strokes: list[Stroke] = []
         self._wants: list[Callable[[Sequence[str]], None]] = []
         self._marks: dict[str, tuple[Mark, ...]] = {}
+        self._held: dict[str, tuple[Window | None, Any]] = {}
         self.view = View()
         self.sent = 0
         self.wanted: frozenset[str] = frozenset(
@@ -203,7 +204,7 @@ class Canvas(anywidget.AnyWidget):
         self.view = View((0, 0, shape[1], shape[0]), self.view.screen)
 
     def patch(self, layers: Mapping[str, tuple[Window | None, Any]]) -> None:
-        """Send new content of layers in one message.
+        """Send new content of layers in one message; what the page shows already is not sent again.
 
         Parameters
         ----------
@@ -214,6 +215,9 @@ class Canvas(anywidget.AnyWidget):
         frames: list[dict[str, Any]] = []
         buffers: list[bytes] = []
         for name, (window, content) in layers.items():
+            if name in self._held and _same(self._held[name], (window, content)):
+                continue
+            self._held[name] = window, content
             frame: dict[str, Any] = {"layer": name, "sources": self._sources[name], "nested": name not in self._curves}
             if name in self._curves:
                 x, y = content if content is not None else (np.zeros(0, np.float32), np.zeros(0, np.float32))
@@ -275,6 +279,8 @@ class Canvas(anywidget.AnyWidget):
             x0, y0, x1, y1 = (float(value) for value in message["view"])
             width, height = (float(value) for value in message["screen"])
             self.view = View((x0, y0, x1, y1), (width, height))
+            if kind == "ready":  # a page that has nothing yet
+                self._held.clear()
             self._on_view(self.view)
         elif kind == "pointer":
             at = message.get("at")
@@ -306,6 +312,15 @@ def _extent(window: Window | None) -> tuple[float, float, float, float]:
     if window is None:
         return -2.0, -2.0, 1e-6, 1e-6
     return window.x0, window.y0, window.x1 - window.x0, window.y1 - window.y0
+
+
+def _same(old: tuple[Window | None, Any], new: tuple[Window | None, Any]) -> bool:
+    """Whether a layer would look as it does: nothing, equal bytes in the same window, or equal outlines."""
+    if old[1] is None or new[1] is None:
+        return old[1] is new[1]
+    if isinstance(new[1], tuple):
+        return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(old[1], new[1], strict=True))
+    return old[0] == new[0] and old[1].dtype == new[1].dtype and np.array_equal(old[1], new[1])
 
 
 def _column(values: np.ndarray, buffers: list[bytes]) -> dict[str, Any]:

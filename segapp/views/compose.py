@@ -136,6 +136,7 @@ def compose(scene: Scene) -> Composed:
             lod_threshold=None,
             match_aspect=False,
             renderers=[],
+            center=[],  # grids, which ask the style sheet for their colours at every painting and draw nothing
         )
         layers: list[ImageLayer | CurveLayer] = [*scene.images, *scene.curves]
         for layer in layers:

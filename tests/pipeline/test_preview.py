@@ -110,3 +110,37 @@ def test_what_nobody_foresaw_brings_its_trace(session, monkeypatch):
     (broke, failed) = told
     assert broke[:2] == ("broke", "cell_score") and "in broken" in broke[2]
     assert failed == ("failed", "cell_score", "ZeroDivisionError: of the stage")
+
+
+def test_cells_are_looked_at_before_they_are_labelled(session, sample, looked):
+    session.get("cells")
+    looked.clear()
+    session.set("cell_mask", threshold=0.6)
+    session.request(["cells", "ghosts"], look=(None,))
+    kinds = [(kind, stage) for kind, stage, _ in looked]
+    assert kinds.index(("look", "limits")) < kinds.index(("done", "cell_mask"))
+    look = looked[0][2]["cells"]
+    cells = session.peek("cells")
+    assert look.shape == cells.shape and look.dtype == cells.dtype
+    either = (look > 0) | (cells > 0)
+    assert ((look > 0) & (cells > 0)).sum() > 0.85 * either.sum()
+    assert abs(len(np.unique(look)) - len(np.unique(cells))) < 0.15 * len(np.unique(cells))
+    # those with a nucleus keep its id, and with it their colour
+    nuclei = session.peek("nuclei")
+    assert np.mean(look[nuclei > 0] == cells[nuclei > 0]) > 0.95
+
+
+def test_a_look_at_cells_sees_the_window_and_leaves_edits_and_labels_alone(session):
+    session.get("cells")
+
+    def look(window=None):
+        return preview(session.snapshot(), session.store, "limits", window, lambda done, total: None)
+
+    assert look() is None  # known
+    session.set("cell_mask", threshold=0.61)
+    assert look((0, 0, 64, 64)) is None  # so small a window is labelled as quickly
+    session.set("edits", log=({"op": "delete", "points": ((20.0, 20.0),)},))
+    assert look() is None
+    session.set("edits", log=())
+    (found, estimated) = look((0, 0, 640, 560))
+    assert not estimated and found["cells"][:560].any() and not found["cells"][600:].any()

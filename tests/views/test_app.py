@@ -40,7 +40,7 @@ def test_what_is_loaded_is_shown_at_once(app, session, sent):
 
 def test_all_layers_of_a_view_travel_in_one_message(app, sent):
     sent.clear()
-    app.canvas._receive(app.canvas, {"type": "view", "view": [10, 20, 60, 70], "screen": [400, 400]}, [])
+    app.canvas._receive(app.canvas, {"type": "ready", "view": [10, 20, 60, 70], "screen": [400, 400]}, [])
     (message,) = [message for message, _ in sent]
     assert len(message["frames"]) == len(IMAGES) + len(CURVES)
     assert frames(app, sent, "score")[0]["image"].shape == (50, 50)

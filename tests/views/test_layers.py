@@ -141,7 +141,24 @@ def test_contrast_is_left_to_the_page(layers):
     assert layers.canvas.levels["rna"] is None
 
 
+def new_page(layers):
+    """Show the same view in a page that has nothing yet."""
+    (x0, y0, x1, y1), screen = layers.canvas.view.bounds, layers.canvas.view.screen
+    layers.canvas._receive(None, {"type": "ready", "view": [x0, y0, x1, y1], "screen": list(screen)}, [])
+
+
+def test_what_the_page_shows_already_is_not_sent_again(layers, sent):
+    new_page(layers)
+    layers.send_all()
+    assert last(sent, "stain")["image"].any()
+    sent.clear()
+    layers.update({"cells": layers.artefacts["cells"].copy()})
+    layers.send_all()
+    assert not sent
+
+
 def test_layers_on_demand_travel_while_they_are_seen_only(layers, sent):
+    new_page(layers)
     layers.send_all()
     assert last(sent, "nuclei_fill")["image"].shape == (1, 1)
     layers.canvas._receive(None, {"type": "wanted", "layers": ["nuclei_fill", "cells", "no such layer"]}, [])
@@ -156,6 +173,7 @@ def test_the_stain_is_compared_with_rna_or_with_itself(layers, sent):
     assert rna.shape == (20, 40) and rna[9, 19] > rna[1, 1]
     layers.use(compare="before")
     before = last(sent, "other")["image"]
+    new_page(layers)
     layers.send(["stain"])
     assert (before == last(sent, "stain")["image"][:, ::-1]).all()
 

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
+from numba import njit
 
 from segapp.core.checks import check_labels, check_same_shape
 from segapp.core.label.overlap import areas, contiguous, label_ids
@@ -50,10 +51,12 @@ def apply_limits(cells: np.ndarray, params: LimitsParams) -> tuple[np.ndarray, n
     ([[0, 2, 2, 0, 0, 0]], [[1, 0, 0, 3, 3, 3]])
     """
     cells = check_labels(cells, "cells")
-    area = np.take(areas(contiguous(cells)), contiguous(cells))
+    dense = contiguous(cells)
+    area = areas(dense)
     top = math.inf if isinstance(params.max_area, str) else params.max_area
-    within = (area >= params.min_area) & (area <= top)
-    return np.where(within, cells, 0), np.where(within, 0, cells)
+    kept, ghosts = np.zeros_like(cells), np.zeros_like(cells)
+    _share(cells.ravel(), dense.ravel(), (area >= params.min_area) & (area <= top), kept.ravel(), ghosts.ravel())
+    return kept, ghosts
 
 
 def keep_within_limits(
@@ -92,4 +95,45 @@ def keep_within_limits(
         return None, kept, ghosts
     nuclei = check_labels(nuclei, "nuclei")
     check_same_shape({"nuclei": nuclei, "cells": kept})
-    return np.where(np.isin(nuclei, label_ids(ghosts)), 0, nuclei), kept, ghosts
+    gone = label_ids(ghosts)
+    if not len(gone):
+        return nuclei.copy(), kept, ghosts
+    if int(gone[-1]) > _MOST_IDS:
+        return np.where(np.isin(nuclei, gone), 0, nuclei), kept, ghosts
+    dropped = np.zeros(int(gone[-1]) + 2, np.bool_)
+    dropped[gone] = True  # the last entry stands for all higher ids
+    left = np.empty_like(nuclei)
+    _drop(nuclei.ravel(), dropped, left.ravel())
+    return left, kept, ghosts
+
+
+_MOST_IDS = 1 << 24
+
+
+@njit(cache=True, nogil=True)
+def _share(
+    cells: np.ndarray, dense: np.ndarray, within: np.ndarray, kept: np.ndarray, ghosts: np.ndarray
+) -> None:  # pragma: no cover - compiled
+    """Write every pixel of a cell to one of two images."""
+    for i in range(cells.size):
+        if cells[i] != 0:
+            if within[dense[i]]:
+                kept[i] = cells[i]
+            else:
+                ghosts[i] = cells[i]
+
+
+@njit(cache=True, nogil=True)
+def _drop(labels: np.ndarray, dropped: np.ndarray, left: np.ndarray) -> None:  # pragma: no cover - compiled
+    """Copy labels without those that are dropped."""
+    last = dropped.size - 1
+    for i in range(labels.size):
+        left[i] = 0 if dropped[min(labels[i], last)] else labels[i]
+
+
+def warm() -> None:
+    """Compile the kernels on tiny inputs, writeable and read-only."""
+    for writeable in (True, False):
+        labels = np.ones((1, 1), np.int32)
+        labels.flags.writeable = writeable
+        keep_within_limits(labels, labels, LimitsParams(min_area=2))

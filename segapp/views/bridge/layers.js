@@ -29,6 +29,7 @@ class LayerBar {
       this.placeOf[source].source = this.stage.find(source);
     }
     this.blend();
+    this.unindexed();
     this.stage.on("change:palettes", () => this.paint());
     this.stage.on("change:levels", () => this.contrast());
     this.apply();
@@ -135,6 +136,16 @@ class LayerBar {
         }
       }
     });
+  }
+
+  // Nobody asks Bokeh which point of an outline is hit: sorting all points into a tree would take longer than drawing.
+  unindexed() {
+    for (const { renderer } of Object.values(this.placeOf)) {
+      const view = this.stage.viewOf(renderer)?.glyph;
+      if (!view) continue;
+      Object.defineProperty(view, "_index_size", { get: () => 0 });
+      view._index_data = () => {};
+    }
   }
 
   // Stain and RNA add up like light, so that what lies on each other turns grey.
