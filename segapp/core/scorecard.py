@@ -119,8 +119,10 @@ def scorecard(
 
     Notes
     -----
-    Random cells are drawn as `segapp.core.qc.random_labels_like` draws them. A section without structure gives a ratio
-    of 1; cells that follow the RNA give more. Larger cells give a smaller ratio: compare labelings of like sizes.
+    Random cells hold what those of `segapp.core.qc.random_labels_like` hold: pixels drawn anywhere, each at most once.
+    The counts of the pixels are drawn, not their places, which takes a tenth of the time. A section without structure
+    gives a ratio of 1; cells that follow the RNA give more. Larger cells give a smaller ratio: compare
+    labelings of like sizes.
 
     Examples
     --------
@@ -221,22 +223,54 @@ def _sum_in_cells(labels: np.ndarray, total: np.ndarray, n: int) -> np.ndarray:
     return sums
 
 
-@njit(cache=True, nogil=True)
 def _sum_anywhere(total: np.ndarray, area: np.ndarray, seed: int) -> np.ndarray:
     """Sum counts over as many pixels a cell, drawn anywhere, each at most once."""
-    np.random.seed(seed)  # noqa: NPY002 - a stream of compiled code's own, not numpy's; Generators compile for seconds
-    place = np.empty(total.size, np.uint32)
+    highest = int(total.max(initial=0))
+    if highest < _MOST_COUNTS:
+        pixels = _frequencies(total, highest + 1)
+        values = np.flatnonzero(pixels)
+        pixels = pixels[values]
+    else:
+        values, pixels = np.unique(total, return_counts=True)
+    half = 1 << (len(values) - 1).bit_length()
+    tree = np.zeros(2 * half, np.int64)
+    tree[half : half + len(values)] = pixels
+    for node in range(half - 1, 0, -1):
+        tree[node] = tree[2 * node] + tree[2 * node + 1]
+    return _draw(tree, half, values.astype(np.int64), area, seed)
+
+
+_MOST_COUNTS = 1 << 16
+
+
+@njit(cache=True, nogil=True)
+def _frequencies(total: np.ndarray, n: int) -> np.ndarray:
+    pixels = np.zeros(n, np.int64)
     for i in range(total.size):
-        place[i] = i
+        pixels[total[i]] += 1
+    return pixels
+
+
+@njit(cache=True, nogil=True)
+def _draw(tree: np.ndarray, half: int, values: np.ndarray, area: np.ndarray, seed: int) -> np.ndarray:
+    """Draw pixels without replacement, knowing of them only how many hold each count.
+
+    Node i of the tree has the pixels of nodes 2 i and 2 i + 1 together; the leaves, from `half` on, those of one count.
+    """
+    np.random.seed(seed)  # noqa: NPY002 - a stream of compiled code's own, not numpy's; Generators compile for seconds
     sums = np.zeros(area.size, np.int64)
-    k = 0
     for cell in range(area.size):
         for _ in range(area[cell]):
-            other = k + np.random.randint(0, total.size - k)  # noqa: NPY002
-            drawn = place[other]
-            place[other] = place[k]
-            sums[cell] += np.int64(total[drawn])
-            k += 1
+            drawn = np.random.randint(0, tree[1])  # noqa: NPY002
+            tree[1] -= 1
+            node = 1
+            while node < half:
+                node *= 2
+                if drawn >= tree[node]:
+                    drawn -= tree[node]
+                    node += 1
+                tree[node] -= 1
+            sums[cell] += values[node - half]
     return sums
 
 
