@@ -35,14 +35,20 @@ class Watch {
     this.box.setAttribute("role", "alert");
     this.box.hidden = true;
     root.append(this.box);
-    this.heard = this.asked = this.active = performance.now();
+    this.heard = this.asked = this.active = this.linked = performance.now();
     this.lost = false;
     this.timer = setInterval(() => this.ask(), 1000);
     this.wake = () => { this.active = performance.now(); };
     for (const name of ["pointermove", "keydown", "wheel"]) document.addEventListener(name, this.wake, { passive: true });
     const kernel = this.kernel();
     this.onStatus = (_, status) => { if (["dead", "autorestarting", "restarting"].includes(status)) this.ended(true); };
-    this.onLink = (_, status) => { if (status === "disconnected") this.probe(); };
+    this.onLink = (_, status) => {
+      if (status === "disconnected") this.probe();
+      if (status !== "connected") return;
+      this.linked = performance.now();
+      this.asked = -Infinity;  // ask at once whether it hears
+      this.ask();
+    };
     kernel?.statusChanged?.connect?.(this.onStatus);
     kernel?.connectionStatusChanged?.connect?.(this.onLink);
     this.offline = () => this.say(this.cut());
@@ -52,6 +58,13 @@ class Watch {
   kernel() {
     const manager = this.model.widget_manager;
     return manager?.kernel ?? manager?._kernel ?? manager?.context?.sessionContext?.session?.kernel;
+  }
+
+  // whether the way to the kernel is open; after a long cut the notebook's own attempts end, so it is opened from here
+  connected() {
+    const kernel = this.kernel(), status = kernel?.connectionStatus ?? "connected";
+    if (status === "disconnected") Promise.resolve(kernel.reconnect?.()).catch(() => {});
+    return status === "connected";
   }
 
   ask() {
@@ -85,7 +98,8 @@ class Watch {
         { cache: "no-store", signal: AbortSignal.timeout(5000) });
       // no word for long although the server lists the kernel: it was started anew and knows nothing of this page
       if (answer.status === 404) this.ended(true);
-      else if (performance.now() - this.heard > SILENT_MS) this.ended();
+      else if (!this.connected()) this.say(this.cut());
+      else if (performance.now() - Math.max(this.heard, this.linked) > SILENT_MS) this.ended();
     } catch {
       this.say(this.cut());
     } finally {

@@ -63,8 +63,22 @@ def lab(cells: list[str], folder: Path, out: Path) -> Iterator[str]:
         server.stop(process)
 
 
+def answer(page):
+    """On a busy machine JupyterLab asks which kernel to start, and waits with everything: take the one it offers."""
+    offered = page.locator(".jp-Dialog", has_text="Select Kernel").locator(".jp-mod-accept")
+    if offered.count():
+        offered.first.click()
+
+
+def has_kernel(page):
+    """Whether the kernel of the notebook is there and waits for work."""
+    answer(page)
+    return page.locator("[data-status='idle']").count() > 0
+
+
 def run_all(page):
     """Run every cell; return whether they run. JupyterLab drops what is asked before its kernel is connected."""
+    answer(page)
     page.locator(".lm-MenuBar-item", has_text="Run").first.click()
     page.locator("[data-command='runmenu:run-all']").click()
     page.wait_for_timeout(1500)
@@ -76,7 +90,7 @@ def show(seen, address):
     """Open the notebook and run it until the views are drawn."""
     seen.page.goto(address)
     seen.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    seen.until("a kernel", lambda: seen.page.locator("[data-status='idle']").count() > 0)
+    seen.until("a kernel", lambda: has_kernel(seen.page))
     seen.until("the cells to run", lambda: run_all(seen.page))
     seen.page.locator(".sg-canvas[data-frames]").wait_for()
     seen.page.locator(".segapp").scroll_into_view_if_needed()

@@ -7,16 +7,19 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-PATIENCE_S = 150.0
+PATIENCE_S = float(os.environ.get("SEGAPP_TEST_PATIENCE_S", 150))
 HERE = ("127.0.0.1", "localhost", "")
+SHOTS = Path(__file__).parents[2] / "test-artefacts" / "pages"
 
-# the canvases of one panel lie in nested shadow roots; a panel is found by the place of its caption
+# the canvases of one panel lie in nested shadow roots; a panel is found by the place of its caption. Its margin is left
+# out: there the edge of the image is blended anew at every painting
 PIXELS = """panel => {
   const canvases = [];
   const walk = root => root.querySelectorAll("*").forEach(node => {
@@ -30,7 +33,8 @@ PIXELS = """panel => {
     const place = canvas.getBoundingClientRect();
     const near = Math.abs(place.left - box.left) < 12 && Math.abs(place.top - box.top) < 12;
     if (!near || canvas.width < 50) continue;
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const [w, h] = [canvas.width, canvas.height].map(side => Math.floor(side / 10));
+    const { data } = canvas.getContext("2d").getImageData(w, h, 8 * w, 8 * h);
     for (let i = 0; i < data.length; i += 4) hash = (hash * 31 + data[i] + 3 * data[i + 1] + 7 * data[i + 2]) | 0;
   }
   return hash;
@@ -97,10 +101,25 @@ class Visit:
         assert cells is not None
         return cells
 
+    def idle(self) -> bool:
+        """Return whether the page says that nothing is computed."""
+        busy = self.page.locator(".sg-caption.sg-busy").count()
+        return not busy and self.page.locator(".sg-cancel:disabled").count() == 1
+
     def until_idle(self) -> None:
-        """Wait until nothing is computed."""
-        self.until("the work to end", lambda: self.page.locator(".sg-caption.sg-busy").count() == 0)
-        self.until("the work to end", lambda: self.page.locator(".sg-cancel:disabled").count() == 1)
+        """Wait until nothing is computed: what was asked for last may need a moment to show as work."""
+        quiet = [0]
+
+        def rests() -> bool:
+            quiet[0] = quiet[0] + 1 if self.idle() else 0
+            return quiet[0] > 3
+
+        self.until("the work to end", rests)
+
+    def shot(self, name: str) -> None:
+        """Keep a picture of the page among the artefacts of the tests."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
 
     def cells(self) -> int | None:
         """Return the number of cells in the status line."""

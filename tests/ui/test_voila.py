@@ -7,23 +7,15 @@ import pytest
 
 from segapp.app import server
 from segapp.core.types import InputError
-from tests.ui.page import check_everything, find_browser, visit
+from tests.ui.page import check_everything, visit
 
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture
-def served(section, out):
-    find_browser()
-    running = server.start(gem=section / "tissue.gem.gz", stain=section / "stain.tif", port=server.free_port(), out=out)
-    yield running.address
-    running.stop()
-
-
-def test_voila_page_from_slider_to_export(served, out):
+def test_voila_page_from_slider_to_export(served, running, exports):
     with visit() as seen:
         seen.page.goto(served)
-        check_everything(seen, out)
+        check_everything(seen, exports)
         # nothing sticks out of the smallest page
         wide, tall = seen.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
         assert (wide, tall) == (1280, 720)
@@ -31,10 +23,20 @@ def test_voila_page_from_slider_to_export(served, out):
         assert seen.failed == []
 
     # files beside the page are not served
-    for name in ("app.ipynb", "voila.log", "voila/files/app.ipynb"):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(served + name)
-        refused.value.close()
+    for name in ("table.csv", "script.py", "book.ipynb"):
+        (running.folder / name).write_text("secret")
+    for name in ("app.ipynb", "table.csv", "script.py", "book.ipynb", "voila.log", "voila.json"):
+        assert status_of(f"{served}voila/files/{name}") == 403
+        assert status_of(served + name) in (403, 404)
+        assert status_of(f"{served}voila/files/../{name}") in (403, 404)
+
+
+def status_of(address):
+    """Return what the server answers."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(address)
+    refused.value.close()
+    return refused.value.code
 
 
 def test_a_taken_port_is_said_in_one_sentence(section):

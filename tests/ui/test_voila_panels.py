@@ -4,18 +4,9 @@ import re
 
 import pytest
 
-from segapp.app import server
-from tests.ui.page import LABELS, find_browser, visit
+from tests.ui.page import LABELS, visit
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture
-def served(section, out):
-    find_browser()
-    running = server.start(gem=section / "tissue.gem.gz", stain=section / "stain.tif", port=server.free_port(), out=out)
-    yield running.address
-    running.stop()
 
 
 def number(text, pattern):
