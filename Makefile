@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv app demo test test-tensorflow fuzz lint docs bench clean
+.PHONY: help venv app demo test test-tensorflow fuzz lint docs screenshots bench clean
 
 SUITED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 ifndef PYTHON
@@ -97,6 +97,10 @@ docs: $(INSTALLED) ## Draw the pictures and build the documentation into docs/_b
 	cd docs && ../$(BIN)/python -m pictures
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "documentation: docs/_build/html/index.html"
+
+screenshots: $(INSTALLED) ## Take the pictures of the app for README and documentation in a real browser (ARGS="--check DIR")
+	@$(BIN)/python .ci/check_system.py browser
+	$(BIN)/python -m docs.screenshots $(ARGS)
 
 bench: $(INSTALLED) $(if $(filter .venv-reference/%,$(REFERENCE_PYTHON)),$(REFERENCE_INSTALLED)) ## Measure every stage beside the public implementation
 	$(BIN)/python benchmarks/run.py --reference $(REFERENCE_PYTHON) $(ARGS)

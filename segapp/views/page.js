@@ -2,6 +2,7 @@
 // that it has died, so the page asks it now and then and says so when no answer comes.
 
 const ASK_MS = 4000, SILENT_MS = 12000, HEARD_MS = 5000, IDLE_MS = 10 * 60 * 1000;
+const REVEAL_MS = 150;
 const EDITABLE = "textarea, select, [contenteditable=true], input:not([type=checkbox]):not([type=range]):not([type=button])";
 
 function chord(event) {
@@ -189,6 +190,9 @@ function start(model, el, root) {
   const receive = message => {
     if (message.type === "pong") watch.answered();
     if (message.type === "copy") copy(message.text);
+    // what is to be seen may have been asked for by the message before: it is laid out first
+    if (message.type === "reveal")
+      setTimeout(() => root.querySelector(message.selector)?.scrollIntoView({ block: "nearest" }), REVEAL_MS);
     if (message.type === "focus") requestAnimationFrame(() => root.querySelector(message.selector)?.focus());
   };
   model.on("msg:custom", receive);

@@ -44,6 +44,10 @@ class Page(anywidget.AnyWidget):
         """Put the focus on the first element of the app that a CSS selector finds."""
         self.send({"type": "focus", "selector": selector})
 
+    def reveal(self, selector: str) -> None:
+        """Scroll the first element that a CSS selector finds into view, where it is not; the focus stays."""
+        self.send({"type": "reveal", "selector": selector})
+
     def _receive(self, widget: Any, message: Mapping[str, Any], buffers: Any) -> None:
         kind = message.get("type")
         if kind == "ping":

@@ -91,9 +91,9 @@ class StagePanel:
         if status is None:
             status = self.session.statuses()[self.stage.name]
         if status.state != self._state:
-            for state in theme.STATES:
-                self.widget.remove_class(f"sg-is-{state}")
-            self.widget.add_class(f"sg-is-{status.state}")
+            # in one message: a press moves the states of many cards
+            others = [name for name in self.widget._dom_classes if not name.startswith("sg-is-")]
+            self.widget._dom_classes = (*others, f"sg-is-{status.state}")
             self._state = status.state
         took = theme.seconds(status.seconds) if status.state == "fresh" else ""
         badge = f'<span class="sg-time">{took}</span>{theme.badge(status.state, status.reason or "")}'

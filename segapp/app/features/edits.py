@@ -80,6 +80,7 @@ class Edits(Feature):
         self.canvas.hint = ""
         self.panels["edits"].open()
         self.session.set("edits", log=(*self.log, edit))
+        self.app.page.reveal(".sg-stage-edits")
 
     @guarded
     def act(self, action: str, index: int) -> None:
