@@ -74,7 +74,7 @@ def compute_of(told, stage, last):
     spent = 0.0
     for entry in told:
         spent += 1e3 * entry["seconds"]
-        if entry["event"] == "looked" and entry["stage"] == stage:
+        if entry["event"] == "looked" and entry["stage"] in (stage, last):
             return spent, True
         if entry["event"] == "finished" and entry["stage"] == last:
             return spent, False
@@ -108,7 +108,7 @@ def measure(desk):
         ("k of the cell score", "cell_score", "k", SCORE, "cell_score", arrows, None, desk.forget_scores()),
         ("threshold", "cell_mask", "threshold", LABELS, "limits", arrows, None, None),
         # by 5 px² a press, from where there are cells to lose
-        ("smallest area", "limits", "min_area", LABELS, "limits", pages, 240, None),
+        ("smallest area", "limits", "min_area", LABELS, "limits", pages, 380, desk.forget_limits()),
     ):
         desk.waits = False
         kept = desk.to_and_fro(stage, parameter, panel, keys=keys, start=start)

@@ -150,6 +150,8 @@ class Watch {
 
 function start(model, el, root) {
   const page = root.classList.contains("sg-page");
+  // keys are the app's where it has the focus: a notebook would cut its cell at X and fold its headings at the arrows
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
   const watch = new Watch(model, root);
 
   const press = event => {
