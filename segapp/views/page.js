@@ -151,7 +151,8 @@ class Watch {
 function start(model, el, root) {
   const page = root.classList.contains("sg-page");
   // keys are the app's where it has the focus: a notebook would cut its cell at X and fold its headings at the arrows
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  const claim = event => event.target.setAttribute("data-lm-suppress-shortcuts", "true");
+  root.addEventListener("focusin", claim);
   const watch = new Watch(model, root);
 
   const press = event => {
@@ -204,6 +205,7 @@ function start(model, el, root) {
   return () => {
     target.removeEventListener("keydown", press);
     root.removeEventListener("click", click);
+    root.removeEventListener("focusin", claim);
     model.off("msg:custom", receive);
     model.off("change:resume", address);
     watch.stop();
