@@ -35,6 +35,7 @@ from tests.ui.page import LABELS, SCORE, STAIN, visit
 
 HERE = Path(__file__).parent
 PATIENCE_S = 180
+OPENING_S = 600
 
 # beside the app, in its kernel: when a stage ends, or a first look is there, and what it took
 TIMES = """
@@ -198,9 +199,11 @@ def one(where, size, section, folder, options):
     began = time.perf_counter()
     with PAGES[where][1](section, folder) as go, visit(1440, 900) as seen:
         go(seen)
-        seen.page.wait_for_selector(".sg-canvas[data-frames]")
+        seen.page.wait_for_selector(".sg-canvas[data-frames]", timeout=1e3 * OPENING_S)
         first = time.perf_counter() - began
-        seen.until_ready()
+        seen.until("the cells", lambda: seen.cells() is not None, OPENING_S)
+        seen.until("the work to end", seen.idle, OPENING_S)
+        seen.until_idle()
         ready = time.perf_counter() - began
         print(f"{where}, {size} px: first frame {first:.1f} s, all stages {ready:.1f} s", flush=True)
         figures = measure(Desk(seen, times, options.presses, options.seconds))

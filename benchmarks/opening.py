@@ -43,7 +43,8 @@ WATCH = """(() => {
     if (document.querySelector(".sg-n-preview")) note("preview");
     if (document.querySelector(".sg-n-cells")) { note("preview"); note("cells"); }
     const cancel = document.querySelector(".sg-cancel");
-    if (seen.cells && cancel?.disabled && !document.querySelector(".sg-caption.sg-busy")) note("done");
+    const rests = cancel?.disabled && !document.querySelector(".sg-caption.sg-busy");
+    if (seen.stain && seen.rna && seen.cells && rests) note("done");
     if (!seen.done) setTimeout(look, 50);
   };
   document.addEventListener("DOMContentLoaded", look);
