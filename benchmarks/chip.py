@@ -61,8 +61,9 @@ def opening(chip: Path) -> float:
     """Seconds from nothing to an opened chip and a picture of it, in a new process, the imports among them."""
     code = (
         "import time; t = time.perf_counter()\n"
-        "from segapp.io.chip import Chip; from segapp.pipeline.chip.view import ChipView\n"
-        f"ChipView({str(chip)!r}).overview('total')\n"
+        "from segapp.io.chip import Chip; from segapp.pipeline.chip.source import Source\n"
+        "from segapp.pipeline.chip.view import overview; from segapp.pipeline.stages import PIPELINE\n"
+        f"overview(Source(Chip.open({str(chip)!r}), PIPELINE.defaults()), 'total')\n"
         "print(time.perf_counter() - t)"
     )
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

@@ -79,6 +79,20 @@ class Window:
         return slice(top - y, bottom - y), slice(left - x, right - x)
 
 
+def halvings(side: int, longest: int) -> int:
+    """Return how often a side has to be halved to be at most `longest`.
+
+    Examples
+    --------
+    >>> halvings(512, 512), halvings(513, 512), halvings(26460, 2048)
+    (0, 1, 4)
+    """
+    level = 0
+    while side > longest << level:
+        level += 1
+    return level
+
+
 def rim(window: Window, reach: int) -> np.ndarray:
     """Return the pixels within `reach` px of the open sides of a window: (h, w) bool."""
     doubt = np.zeros(window.size, bool)

@@ -136,7 +136,7 @@ def run(
     if out is not None:
         check_out_dir(out)
     session = Session()
-    _choose(session, preset, recipe, set)
+    choose(session, preset, recipe, set)
     if watch is not None:
         watch(session)
     image = stain if isinstance(stain, StainFile) or stain is None else _read_stain(stain)
@@ -150,7 +150,7 @@ def run(
     session.load(transcripts, image, name=str(gem) if isinstance(gem, str | Path) else "", source=source)
     if not chosen:
         # the preset follows from the inputs, and the changes go over it
-        session.set_many(_patches(session, set))
+        session.set_many(patches_of(session, set))
     result = result_of(session, tick)
     result.summary["seconds_total"] = round(time.perf_counter() - began, 3)
     return result if out is None else _write(result, Path(out), exporters)
@@ -185,8 +185,21 @@ def result_of(session: Session, tick: Tick = no_tick) -> Result:
     return Result(session, table, labels, nuclei, summary, transcripts=session.inputs["transcripts"])
 
 
-def _choose(session: Session, preset: str | None, recipe: Any, changes: Any) -> None:
-    """Check every choice before anything is read."""
+def choose(session: Session, preset: str | None, recipe: Any, changes: Any) -> None:
+    """Give a session its parameters; every choice is checked before anything is read.
+
+    Parameters
+    ----------
+    session : Session
+        Gets them. Without a preset or recipe it has none yet, and the changes are only checked.
+    preset, recipe, changes
+        As `run` takes them, `changes` being its ``set``.
+
+    Raises
+    ------
+    InputError
+        When a choice does not exist or fit.
+    """
     if preset is not None and recipe is not None:
         raise InputError("both a preset and a recipe were given; give one of them")
     if recipe is not None:
@@ -196,7 +209,7 @@ def _choose(session: Session, preset: str | None, recipe: Any, changes: Any) -> 
     elif preset is not None:
         session.use_preset(preset)
     if session.preset:
-        session.set_many(_patches(session, changes))
+        session.set_many(patches_of(session, changes))
         return
     # which preset it will be is not known yet: the changes must fit one that might be
     problems = []
@@ -204,14 +217,15 @@ def _choose(session: Session, preset: str | None, recipe: Any, changes: Any) -> 
         trial = Session(pipeline=session.pipeline)
         trial.use_preset(name)
         try:
-            trial.set_many(_patches(trial, changes))
+            trial.set_many(patches_of(trial, changes))
             return
         except InputError as error:
             problems.append(error)
     raise problems[0]
 
 
-def _patches(session: Session, changes: Any) -> dict[str, dict[str, Any]]:
+def patches_of(session: Session, changes: Any) -> dict[str, dict[str, Any]]:
+    """Return changes as `run` takes them by stage, as `Session.set_many` takes them."""
     if not isinstance(changes, Mapping):
         return dict(parse_assignments(list(changes), session.pipeline))
     texts = [f"{name}=" for name in changes]

@@ -79,7 +79,7 @@ def test_numbers_are_gathered_once_and_the_page_says_whose_they_are(opened, chip
     opened.refresh()
     assert "estimated" in seen(opened).words.value and not seen(opened).gather.disabled
     # what the change does not touch is not looked for again
-    monkeypatch.setattr("segapp.pipeline.chip.run.find_alignment", None)
+    monkeypatch.setattr("segapp.pipeline.chip.rounds.find_alignment", None)
     seen(opened).gather.click()
     assert "whole chip.</b>" in seen(opened).words.value, opened.banner.text
     opened.session.undo()

@@ -13,7 +13,9 @@ from segapp.app.feature import Feature, guarded
 from segapp.core.types import Cancelled, SegappError
 from segapp.io.chip import Chip
 from segapp.pipeline.chip.kept import PLACES, Kept
-from segapp.pipeline.chip.window import LARGEST, SMALLEST, STEP, ChipWindow, densest, picture_of, snapped
+from segapp.pipeline.chip.source import preset_of
+from segapp.pipeline.chip.view import densest, picture_of
+from segapp.pipeline.chip.window import LARGEST, SIDE, SMALLEST, STEP, ChipWindow, snapped
 from segapp.pipeline.presets import PRESETS
 from segapp.pipeline.recipe import Recipe
 from segapp.pipeline.script import as_command
@@ -85,7 +87,7 @@ class WholeChip(Feature):
         kept = Kept(Chip.open(path))
         preset = PRESETS.get(self.session.preset)
         if not self.session.preset or (preset is not None and preset.needs_stain and kept.chip.stain is None):
-            self.session.use_preset(kept.preset())
+            self.session.use_preset(preset_of(kept.chip))
         self.cancel()
         window = ChipWindow(kept, self.session)
         frame = window.frame
@@ -94,7 +96,7 @@ class WholeChip(Feature):
         self.app.drawer.open(TITLE)
         self._show_picture()
         if box is None:
-            start = densest(kept.chip, frame)
+            start = densest(kept.chip, frame, SIDE)
             box = start.x0, start.y0, start.width, start.height
         x0, y0, width, height = (int(value) for value in box)
         self.move((x0, y0, width, height))
@@ -156,7 +158,7 @@ class WholeChip(Feature):
         name = name if chip.stain is not None else "total"
         if self._shown != (chip.path, name, frame):
             self._shown = chip.path, name, frame
-            picture = picture_of(self.window, name)
+            picture = picture_of(self.window.source, name)
             self.panel.show(picture, (frame.x0, frame.y0, frame.width, frame.height), chip.stain is not None)
 
     # ---- the whole
@@ -181,7 +183,9 @@ class WholeChip(Feature):
 
             recipe = Recipe({name: value.to_json() for name, value in params.items()})
             folder, known = window.kept.work(params), window.kept.all(params)
-            return gather_statistics(window.kept.chip, folder, recipe=recipe, statistics=known, tell=tell)
+            return gather_statistics(
+                window.kept.chip, folder, recipe=recipe, statistics=known, tell=tell, settled=window.keeper(params)
+            )
 
         def done(found: Any) -> None:
             stored = window.kept.keep(params, found)
@@ -232,7 +236,15 @@ class WholeChip(Feature):
 
             begun = (out / "work" / "run.json").exists()
             known = window.kept.all(params)
-            return run_chip(window.kept.chip, out, recipe=recipe, statistics=known, resume=begun, tell=tell)
+            return run_chip(
+                window.kept.chip,
+                out,
+                recipe=recipe,
+                statistics=known,
+                resume=begun,
+                tell=tell,
+                settled=window.keeper(params),
+            )
 
         def done(found: Any) -> None:
             self.banner.show(f"{found.summary['n_cells']:,} cells of the whole chip are in {found.out}", good=True)

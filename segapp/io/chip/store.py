@@ -217,6 +217,26 @@ class Chip:
             digest=f"{self.digest}:{window.x0},{window.y0},{window.height},{window.width}",
         )
 
+    def level(self, name: str, most: int = 99) -> int:
+        """Return the smallest picture of an array that is there.
+
+        Parameters
+        ----------
+        name : str
+            ``"stain"`` or ``"counts/LAYER"``.
+        most : int
+            The level that would do; what is written may end before it.
+
+        Returns
+        -------
+        int
+            A level at most `most`.
+        """
+        level, folder = 0, self.path / "arrays.zarr" / name
+        while level < most and (folder / str(level + 1)).exists():
+            level += 1
+        return level
+
     def tile_path(self, tile: tuple[int, int]) -> Path:
         """Return the parquet file of the records of a tile."""
         return self.path / "transcripts" / f"{tile[0]}_{tile[1]}.parquet"

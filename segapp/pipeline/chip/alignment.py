@@ -10,7 +10,7 @@ import numpy as np
 from segapp.core import align
 from segapp.core.align.refine import refine
 from segapp.core.align.transform import rescaled
-from segapp.core.tiling import Window, one_thread
+from segapp.core.tiling import Window, halvings, one_thread
 from segapp.io.chip.blocks import create_image, disk_errors, open_image
 from segapp.pipeline.chip.job import Job
 from segapp.pipeline.chip.source import Source
@@ -38,9 +38,7 @@ def find_alignment(source: Source, tell: Any) -> align.Alignment:
     if params.mode == "off":
         moved = align.Alignment("off", shape)
         return align.shifted(moved, params.shift)
-    level = 0
-    while max(shape) > WHOLE_SIDE << level:
-        level += 1
+    level = halvings(max(shape), WHOLE_SIDE)
     whole = Window.around((0, 0, *shape), 0, shape)
 
     def tick(done: int, total: int) -> None:

@@ -6,9 +6,7 @@ import math
 from typing import Any
 
 from segapp.core.edits.replay import AROUND_PX, reasons
-from segapp.core.tiling import Window
-
-Box = tuple[int, int, int, int]
+from segapp.core.tiling import Box, Window
 
 
 def reach_of_edits(params: Any, core: Box, halo: int) -> Box:
@@ -33,14 +31,19 @@ def reach_of_edits(params: Any, core: Box, halo: int) -> Box:
     return max(top, 0), max(left, 0), bottom, right
 
 
+def moved_edit(edit: Any, dx: float, dy: float) -> Any:
+    """Return an edit moved by so many px, with the outlines that it remembers."""
+    meant = tuple(tuple((x + dx, y + dy) for x, y in outline) for outline in edit.meant)
+    return edit.model_copy(update={"points": tuple((x + dx, y + dy) for x, y in edit.points), "meant": meant})
+
+
 def moved_edits(params: Any, box: Box) -> tuple[Any, list[int]]:
     """Return the edits that touch a window, in its coordinates, and their numbers in the log from 1."""
     kept, numbers = [], []
     for number, edit in enumerate(params.log, 1):
         x, y = zip(*edit.points, strict=True)
         if min(y) < box[2] and max(y) >= box[0] and min(x) < box[3] and max(x) >= box[1]:
-            points = tuple((px - box[1], py - box[0]) for px, py in edit.points)
-            kept.append(type(edit)(op=edit.op, points=points, target=edit.target))
+            kept.append(moved_edit(edit, -box[1], -box[0]))
             numbers.append(number)
         elif edit.op in ("include", "exclude"):
             # it holds nothing of the window, but the first polygon decides about places that are in none

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from segapp.core.tiling import Window
+from segapp.core.tiling import Box, Window
 from segapp.core.types import InputError, Tick, Unavailable, no_tick
 from segapp.pipeline import steps
 from segapp.pipeline.chip.doubt import Doubt
 from segapp.pipeline.chip.edits import moved_edits, reach_of_edits
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.stage import Choice
 from segapp.pipeline.stages import PIPELINE
 
 OUTSIDE = {
@@ -63,8 +62,7 @@ class Evaluation:
         tick: Tick = no_tick,
     ) -> None:
         self.source, self.window, self.statistics, self.tick = source, window, statistics, tick
-        inputs = {"transcripts"} | ({"stain_file"} if source.chip.stain is not None else set())
-        self.choice = Choice(source.params, frozenset(inputs))
+        self.choice = source.choice
         self.held: dict[str, Any] = dict(kept or {})
         self.edit_numbers: list[int] = []
         self.halo = HALO
@@ -109,7 +107,7 @@ class Evaluation:
 
 def evaluate(
     source: Source,
-    core: tuple[int, int, int, int],
+    core: Box,
     statistics: Mapping[str, Any],
     exact: tuple[str, ...],
     *,
@@ -168,7 +166,7 @@ def evaluate(
         halo *= 2
 
 
-def _window(source: Source, core: tuple[int, int, int, int], halo: int) -> Window:
+def _window(source: Source, core: Box, halo: int) -> Window:
     """A window around a core, with all of every edit that reaches into it."""
     top, left, bottom, right = reach_of_edits(source.params["edits"], core, halo)
     wide = Window.around((top, left, bottom, right), halo, source.shape, STEP)

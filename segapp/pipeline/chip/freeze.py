@@ -16,7 +16,7 @@ def freeze(session: Session, statistics: Mapping[str, Any]) -> None:
     session : Session
         With inputs and parameters; later changes of what a fit looks at make it fit again.
     statistics : mapping of str to Any
-        Numbers by stage, as a run of the chip found them; see `segapp.pipeline.chip.job.read_statistics`.
+        Numbers by stage, as a run of the chip found them; see `segapp.pipeline.chip.numbers.read_statistics`.
     """
     snapshot = session.snapshot()
     for name, value in statistics.items():

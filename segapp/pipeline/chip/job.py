@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from segapp.core.align import Alignment
 from segapp.core.params import Params
-from segapp.core.tiling import one_thread
-from segapp.core.types import Fitted, ScoreInfo
+from segapp.core.tiling import Box, one_thread
 from segapp.io.chip import Chip
 from segapp.io.chip.blocks import disk_errors, read_block, write_block
 from segapp.pipeline.chip.evaluate import HALO, Evaluation, evaluate
+from segapp.pipeline.chip.numbers import read_statistics
 from segapp.pipeline.chip.source import Source
 from segapp.pipeline.chip.statistics import Gather
 from segapp.pipeline.chip.tile import finish_tile
@@ -24,8 +22,6 @@ from segapp.pipeline.recipe import Recipe, params_from
 from segapp.pipeline.stages import PIPELINE
 
 Tile = tuple[int, int]
-Box = tuple[int, int, int, int]
-
 KEPT = ("selected_nuclei", "nuclei_provenance", "nuclei_probability", "cell_scores", "nuclei_scores", "cell_score_info")
 """Artefacts that the first pass leaves for the second, where it makes them."""
 
@@ -65,7 +61,12 @@ class Job:
 
     def source(self) -> Source:
         """Return the chip with all that is frozen so far."""
-        return _source(self.chip, self.work, self.version, self.text)
+        return _source(self.chip, self.work, self.statistics, self.statistics.stat().st_mtime_ns, self.text)
+
+    @property
+    def statistics(self) -> Path:
+        """The file with all that is frozen so far."""
+        return self.path(f"statistics-{self.version}.json")
 
     @property
     def params(self) -> Mapping[str, Params]:
@@ -88,11 +89,9 @@ def _params(text: str) -> Mapping[str, Params]:
 
 
 @lru_cache(maxsize=2)
-def _source(chip: str, work: str, version: int, text: str) -> Source:
-    statistics = Path(work) / f"statistics-{version}.pickle"
-    found = pickle.loads(statistics.read_bytes()) if statistics.exists() else {}
+def _source(chip: str, work: str, statistics: Path, written: int, text: str) -> Source:
     moved = (Path(work) / "stain.zarr", "moved")
-    return Source(Chip.open(chip), _params(text), found, moved if moved[0].exists() else None)
+    return Source(Chip.open(chip), _params(text), read_statistics(statistics), moved if moved[0].exists() else None)
 
 
 def name_of(tile: Tile, kind: str) -> str:
@@ -154,27 +153,3 @@ def finish(job: Job, tile: Tile) -> Tile:
         write_block(done, objects)
         kept_path.unlink(missing_ok=True)
     return tile
-
-
-def read_statistics(path: Path) -> dict[str, Any]:
-    """Read the numbers of a chip from the ``statistics.json`` of a run.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict
-        By stage: what `run_chip` takes as ``statistics``.
-    """
-    found: dict[str, Any] = {}
-    for stage, value in json.loads(Path(path).read_text(encoding="utf-8")).items():
-        if stage == "align":
-            found[stage] = Alignment.from_json(value)
-        elif stage == "density":
-            found[stage] = value
-        else:
-            found[stage] = ScoreInfo(**value) if "method" in value else Fitted(**value)
-    return found

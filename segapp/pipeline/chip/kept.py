@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from segapp.core import density
-from segapp.core.align import Alignment
+from segapp.core import align, density
 from segapp.core.params import Params
-from segapp.core.tiling import Window
-from segapp.core.types import Fitted, ScoreInfo, Tick
-from segapp.io.atomic import atomic_file
+from segapp.core.tiling import Box, Window
+from segapp.core.types import Tick
 from segapp.io.chip import Chip
-from segapp.pipeline.chip.alignment import find_alignment
+from segapp.pipeline.chip.alignment import WHOLE_SIDE, find_alignment
 from segapp.pipeline.chip.evaluate import Evaluation
-from segapp.pipeline.chip.outputs import statistics_json
-from segapp.pipeline.chip.source import Source, light_transcripts
+from segapp.pipeline.chip.numbers import read_statistics, write_statistics
+from segapp.pipeline.chip.source import Source, snapshot_of
 from segapp.pipeline.chip.statistics import NetworkGather, PeaksGather, ScoreGather, gathers
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.stages import PIPELINE
@@ -48,6 +44,10 @@ PLACES, PLACE, AROUND = 9, 512, 96
 """Places on which numbers are estimated, their size in px, and what is read around each."""
 
 
+NEAR = ("k", "downscale", "n_epochs", "meshsize")
+"""Parameters of the alignment that a large chip is not searched again for before its numbers are gathered."""
+
+
 class Kept:
     """Numbers of one chip: those of everything, from memory or the folder of the chip, and estimates in memory.
 
@@ -63,25 +63,15 @@ class Kept:
         self._found: dict[str, Any] = {}
         self._estimated: dict[str, Any] = {}
         self._keys: tuple[Any, Snapshot] | None = None
-        self._places: list[tuple[int, int, int, int]] | None = None
+        self._places: list[Box] | None = None
         folder = chip.path / FOLDER
         self._files = {path.stem for path in folder.glob("*.json")} if folder.is_dir() else set()
-
-    def preset(self) -> str:
-        """Return the preset that suits the chip."""
-        from segapp.core.rna import RnaParams, marks_nuclei
-        from segapp.pipeline.presets import default_preset
-
-        return default_preset(self.chip.stain is not None, marks_nuclei(light_transcripts(self.chip), RnaParams()))
 
     def snapshot(self, params: Mapping[str, Params]) -> Snapshot:
         """Return the choices as those of the whole chip: its keys name what the numbers depend on."""
         with self._lock:
             if self._keys is None or self._keys[0] is not params:
-                inputs: dict[str, Any] = {"transcripts": SimpleNamespace(digest=self.chip.digest)}
-                if self.chip.stain is not None:
-                    inputs["stain_file"] = SimpleNamespace(digest=self.chip.stain["digest"])
-                self._keys = params, Snapshot(PIPELINE, inputs, params)
+                self._keys = params, snapshot_of(self.chip, params)
             return self._keys[1]
 
     def name(self, params: Mapping[str, Params], stage: str) -> str:
@@ -108,8 +98,7 @@ class Kept:
         with self._lock:
             if name not in self._found and name in self._files:
                 try:
-                    text = (self.chip.path / FOLDER / f"{name}.json").read_text(encoding="utf-8")
-                    self._found[name] = _parsed(stage, json.loads(text))
+                    self._found[name] = read_statistics(self.chip.path / FOLDER / f"{name}.json")[stage]
                 except (OSError, ValueError, KeyError, TypeError):
                     self._files.discard(name)  # a damaged file is no number: it is gathered again
             return self._found.get(name)
@@ -135,8 +124,7 @@ class Kept:
             try:
                 folder = self.chip.path / FOLDER
                 folder.mkdir(exist_ok=True)
-                with atomic_file(folder / f"{name}.json") as temporary:
-                    temporary.write_text(json.dumps(statistics_json({stage: value})[stage]), encoding="utf-8")
+                write_statistics(folder / f"{name}.json", {stage: value})
                 with self._lock:
                     self._files.add(name)
             except OSError:
@@ -144,7 +132,7 @@ class Kept:
         return stored
 
     def work(self, params: Mapping[str, Params]) -> Path:
-        """Return the folder for what is gathered now; a gathering that was stopped begins anew."""
+        """Return the folder for what is gathered now; one that was stopped goes on there."""
         names = "".join(self.name(params, stage) for stage in self.used(params))
         return self.chip.path / FOLDER / f"work-{hashlib.blake2b(names.encode(), digest_size=8).hexdigest()}"
 
@@ -153,8 +141,10 @@ class Kept:
     def numbers(self, params: Mapping[str, Params], stage: str, tick: Tick) -> Any:
         """Return the numbers of everything where they are known, else an estimate of them.
 
-        The alignment is always that of everything: it is looked for once and kept.
+        The alignment is looked for on everything and kept; see `searched`.
         """
+        if stage == "align":
+            return self._alignment(params, tick)
         known = self.get(params, stage)
         if known is not None:
             return known
@@ -162,24 +152,58 @@ class Kept:
         with self._lock:
             if name in self._estimated:
                 return self._estimated[name]
-        if stage == "align":
-            source = Source(self.chip, params)
-            found = find_alignment(source, lambda phase, done, total: tick(done, total))
-            self.keep(params, {"align": found})
-            return found
         value = self._density(params, tick) if stage == "density" else self._estimate(params, stage, tick)
         with self._lock:
             self._estimated[name] = value
         return value
 
+    def searched(self, params: Mapping[str, Params]) -> bool:
+        """Whether the alignment is that of everything under these choices, rather than under ones near to them.
+
+        On a chip too large to be aligned as it is, the sliders of the search (`NEAR`) begin no new one: what was found
+        before stands, as an estimate, until the numbers are gathered.
+        """
+        unmoved = _unmoved(params)
+        if self.knows(params, "align") or self.knows(unmoved, "align"):
+            return True
+        if max(Source(self.chip, params).shape) <= WHOLE_SIDE:
+            return True
+        return self._near(unmoved) not in self._estimated
+
+    def _near(self, params: Mapping[str, Params]) -> str:
+        """Return the name under which an alignment is remembered for choices near to its own."""
+        choice = params["align"]
+        defaults = type(choice)()
+        there = {name: getattr(defaults, name) for name in NEAR if hasattr(defaults, name)}
+        return self.name({**params, "align": choice.with_(**there)}, "align") + " near"
+
+    def _alignment(self, params: Mapping[str, Params], tick: Tick) -> align.Alignment:
+        known: align.Alignment | None = self.get(params, "align")
+        unmoved = _unmoved(params)
+        if known is None and unmoved is not params:
+            # moved by hand after everything else: nothing is looked for again
+            base = self._alignment(unmoved, tick)
+            known = align.shifted(base, params["align"].shift)  # type: ignore[attr-defined]
+            if self.knows(unmoved, "align"):
+                self.keep(params, {"align": known})
+            return known
+        near = self._near(params)
+        if known is None and not self.searched(params):
+            found: align.Alignment = self._estimated[near]
+            return found
+        if known is None:
+            known = find_alignment(Source(self.chip, params), lambda phase, done, total: tick(done, total))
+            self.keep(params, {"align": known})
+        with self._lock:
+            self._estimated[near] = known
+        return known
+
     def _density(self, params: Mapping[str, Params], tick: Tick) -> Any:
         """Divide the chip into regions by a small picture of it: squares are shifted by at most half of one."""
         source = Source(self.chip, params)
         choice: Any = params["density"]
-        size, level = density.grain(choice), 0
-        folder = self.chip.path / "arrays.zarr" / "counts" / "total"
-        while 2 << level <= size and (folder / str(level + 1)).exists():
-            level += 1
+        size = density.grain(choice)
+        level = self.chip.level("counts/total", size.bit_length() - 1)
         box, frame, scale = self.chip.box, source.frame, 1 << level
         counts = self.chip.counts("total", box, level)
         sums = np.zeros(tuple(-(-side // size) for side in source.shape))
@@ -227,7 +251,7 @@ class Kept:
             if value is not None:
                 return value
 
-    def _sampled(self, source: Source) -> list[tuple[int, int, int, int]]:
+    def _sampled(self, source: Source) -> list[Box]:
         """Return fixed places spread in reading order over the tiles that hold a fair number of records."""
         if self._places is None:
             from segapp.io.chip.store import SIDE
@@ -248,9 +272,7 @@ class Kept:
         return self._places
 
 
-def _parsed(stage: str, value: Any) -> Any:
-    if stage == "align":
-        return Alignment.from_json(value)
-    if stage == "density":
-        return value
-    return ScoreInfo(**value) if "method" in value else Fitted(**value)
+def _unmoved(params: Mapping[str, Params]) -> Mapping[str, Params]:
+    """Return the choices without a shift of the stain by hand."""
+    choice: Any = params["align"]
+    return {**params, "align": choice.with_(shift=(0.0, 0.0))} if any(choice.shift) else params

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,14 +12,14 @@ import numpy as np
 
 from segapp.core.display import stretch
 from segapp.core.label.augment import SOURCES
-from segapp.core.tiling import one_thread
-from segapp.io.atomic import atomic_file
+from segapp.core.tiling import Window, halvings, one_thread
 from segapp.io.chip.blocks import SIDE, build_pyramid, create_image, disk_errors, open_image, read_block
 from segapp.io.chip.cells import merge_counts, write_table
 from segapp.io.chip.pyramid import n_levels
 from segapp.io.table import versions
 from segapp.pipeline.chip.job import Job, Tile, name_of
 from segapp.pipeline.chip.joins import joined, numbers_of
+from segapp.pipeline.chip.numbers import numbers_json, write_statistics
 from segapp.pipeline.chip.source import Source
 from segapp.pipeline.chip.workers import Workers
 from segapp.pipeline.session import Session
@@ -65,7 +64,7 @@ def write_outputs(
     _write_labels(out, job, source, blocks, keys, with_nuclei, pool, tell)
     seconds["labels"] = time.perf_counter() - began
     began = time.perf_counter()
-    recipe = dataclasses.replace(session.recipe(), statistics=statistics_json(source.statistics)).text()
+    recipe = dataclasses.replace(session.recipe(), statistics=numbers_json(source.statistics)).text()
     frame = {name: getattr(source.frame, name) for name in ("x0", "y0", "height", "width", "um_per_px")}
     outside = source.chip.n_umis - int(cells["umis"])
     unassigned = int(cells["unassigned"]["total"]) + outside
@@ -94,8 +93,7 @@ def write_outputs(
         uns=uns,
     )
     (out / "recipe.json").write_text(recipe, encoding="utf-8")
-    with atomic_file(out / "statistics.json") as temporary:
-        temporary.write_text(json.dumps(statistics_json(source.statistics)), encoding="utf-8")
+    write_statistics(out / "statistics.json", source.statistics)
     seconds["table"] = time.perf_counter() - began
     n = len(keys)
     return {
@@ -109,19 +107,6 @@ def write_outputs(
         "megapixels": source.shape[0] * source.shape[1] / 1e6,
         "tile": job.tile,
     }
-
-
-def statistics_json(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of the whole as JSON values."""
-    found: dict[str, Any] = {}
-    for stage, value in statistics.items():
-        if hasattr(value, "to_json"):
-            found[stage] = value.to_json()
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            found[stage] = dataclasses.asdict(value)
-        else:
-            found[stage] = dict(value)
-    return found
 
 
 def _obs(cells: Mapping[str, Any], source: Source) -> dict[str, np.ndarray]:
@@ -225,11 +210,7 @@ def write_tile(job: Job, out: str, tile: Tile, numbers: np.ndarray, names: tuple
 
 
 def _pictures(out: Path, source: Source, area: np.ndarray) -> dict[str, Any]:
-    from segapp.core.tiling import Window
-
-    level = 0
-    while max(source.shape) > PICTURE << level and level + 1 < n_levels(*source.shape):
-        level += 1
+    level = min(halvings(max(source.shape), PICTURE), n_levels(*source.shape) - 1)
     whole = Window((0, 0, *source.shape), (0, 0, *source.shape), source.shape)
     if source.chip.stain is not None:
         image = source.raw_stain(whole, level).astype(np.float32)

@@ -12,6 +12,7 @@ from segapp.core.types import InputError
 from segapp.io.chip import Chip
 from segapp.io.estimate import free_memory
 from segapp.pipeline.chip.evaluate import HALO
+from segapp.pipeline.chip.start import session_of
 from segapp.pipeline.chip.workers import Threads
 
 TILES = (2048, 1024)
@@ -112,8 +113,6 @@ def plan_run(
     -------
     Plan
     """
-    from segapp.pipeline.chip.run import session_of
-
     opened = chip if isinstance(chip, Chip) else Chip.open(chip)
     params: Any = session_of(opened, preset, recipe, set).params
     if opened.stain is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,10 @@ from segapp.core.params import Params
 from segapp.core.tiling import Window
 from segapp.core.types import Grid, InputError, StainFile, Transcripts, Unavailable
 from segapp.io.chip import Chip
+from segapp.pipeline.compute import Snapshot
+from segapp.pipeline.presets import default_preset
+from segapp.pipeline.stage import Choice
+from segapp.pipeline.stages import PIPELINE
 
 STAIN_TYPES = ("uint8", "uint16")
 
@@ -55,6 +61,11 @@ class Source:
     def shape(self) -> tuple[int, int]:
         """Height and width of the frame."""
         return self.frame.shape
+
+    @property
+    def choice(self) -> Choice:
+        """What the needs of the stages depend on."""
+        return snapshot_of(self.chip, self.params).choice
 
     def grid(self, window: Window) -> Grid:
         """Return where a window lies in input coordinates."""
@@ -155,16 +166,27 @@ def _check_size(stain: Mapping[str, Any], um: float | str) -> None:
         )
 
 
+def snapshot_of(chip: Chip, params: Mapping[str, Params]) -> Snapshot:
+    """Return choices for a whole chip: what blocks a stage, and keys that name what its numbers depend on."""
+    inputs: dict[str, Any] = {"transcripts": SimpleNamespace(digest=chip.digest)}
+    if chip.stain is not None:
+        inputs["stain_file"] = SimpleNamespace(digest=chip.stain["digest"])
+    return Snapshot(PIPELINE, inputs, params)
+
+
+def preset_of(chip: Chip) -> str:
+    """Return the name of the preset that suits a chip."""
+    return default_preset(chip.stain is not None, rna.marks_nuclei(light_transcripts(chip), rna.RnaParams()))
+
+
+@lru_cache(maxsize=4)
 def light_transcripts(chip: Chip) -> Transcripts:
     """What the choice of layers, genes and frame looks at, without the records: corners, layers, genes, header."""
     x0, y0, x1, y1 = chip.bbox
     corners = np.array([x0, x1], np.int32), np.array([y0, y1], np.int32)
     counts = {}
     for layer in chip.layers:
-        level = 0
-        while (chip.path / "arrays.zarr" / "counts" / layer / str(level + 1)).exists():
-            level += 1
-        there = bool(chip.counts(layer, chip.box, level).any())
+        there = bool(chip.counts(layer, chip.box, chip.level(f"counts/{layer}")).any())
         counts[layer] = np.full(2, 1 if there else 0, np.uint32)
     return Transcripts(*corners, np.zeros(2, np.int32), counts, chip.genes, chip.header, digest=chip.digest)
 

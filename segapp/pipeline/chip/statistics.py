@@ -19,14 +19,13 @@ from segapp.core.engines.prepare import percentiles_of
 from segapp.core.engines.stardist import predict as stardist
 from segapp.core.label import nuclei_rna
 from segapp.core.score import range as score_range
+from segapp.core.tiling import Box
 from segapp.core.types import Fitted, ScoreInfo, Unavailable
 from segapp.io import models
 from segapp.pipeline.chip.evaluate import Evaluation
 from segapp.pipeline.chip.source import Source
 from segapp.pipeline.stage import Choice
 from segapp.pipeline.stages import PIPELINE
-
-Box = tuple[int, int, int, int]
 
 SCALED = 5
 """Tiles on which the size of nuclei is measured for a network."""

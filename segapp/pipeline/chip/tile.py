@@ -9,7 +9,7 @@ import numpy as np
 from segapp.core.cells import count_cells
 from segapp.core.label.augment import SOURCES
 from segapp.core.label.overlap import contiguous, label_ids
-from segapp.core.tiling import measure_objects
+from segapp.core.tiling import Box, measure_objects
 from segapp.core.types import Grid, InputError
 from segapp.pipeline.chip.edits import reported
 from segapp.pipeline.chip.evaluate import Evaluation
@@ -118,7 +118,7 @@ def _probability(
     return probability[at]
 
 
-def _counts(source: Source, labels: np.ndarray, core: tuple[int, int, int, int]) -> tuple[Block, Block]:
+def _counts(source: Source, labels: np.ndarray, core: Box) -> tuple[Block, Block]:
     top, left, bottom, right = core
     frame = source.frame
     grid = Grid(frame.x0 + left, frame.y0 + top, bottom - top, right - left, frame.um_per_px)

@@ -6,7 +6,7 @@ window: the same stages run on the same pixels with the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,9 +17,9 @@ from segapp.core.params import Params
 from segapp.core.tiling import Window
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
 from segapp.pipeline import steps
+from segapp.pipeline.chip.edits import moved_edit
 from segapp.pipeline.chip.kept import WHOLE, Kept
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.chip.view import ChipView
 from segapp.pipeline.session import Session
 
 Use = Literal["chip", "window"]
@@ -59,8 +59,10 @@ class WindowNumbers:
             return "window"  # its digests name the rest
         if self.use == "window" or stage not in WHOLE:
             return ""
+        params = self._of_chip(params)
         name = self.kept.name(params, stage)
-        return f"{name}:{'all' if name in self.known or stage == 'align' else 'estimated'}"
+        sure = self.kept.searched(params) if stage == "align" else name in self.known
+        return f"{name}:{'all' if sure else 'estimated'}"
 
     def given(self, params: Mapping[str, Params], stage: str, tick: Tick) -> tuple[Any, ...] | None:
         """Return the frame and the stain of the window, its part of the alignment and of the density bins."""
@@ -74,20 +76,28 @@ class WindowNumbers:
             if params["density"].method == "off":  # type: ignore[attr-defined]
                 return None
             source = Source(self.kept.chip, params)
-            found = self.kept.numbers(params, stage, tick)
+            found = self.kept.numbers(self._of_chip(params), stage, tick)
             window = self._window(source)
             return density.apply_density(found, window.size, window.box[:2]), found
         source = Source(self.kept.chip, params)
-        return self._aligned(source, self.kept.numbers(params, stage, tick))
+        return self._aligned(source, self.kept.numbers(self._of_chip(params), stage, tick))
 
     def fitted(self, params: Mapping[str, Params], stage: str, needs: Mapping[str, Any], tick: Tick) -> Any | None:
         """Return the numbers of a stage."""
         if self.use == "window" or WHOLE.get(stage) != "fit":
             return None
-        found = self.kept.numbers(params, stage, tick)
+        found = self.kept.numbers(self._of_chip(params), stage, tick)
         if stage == "nuclei_network":  # what a network answers is one of the window
             return steps.answer_network(params[stage], tick, needs["stain"], found)
         return found
+
+    def _of_chip(self, params: Mapping[str, Params]) -> Mapping[str, Params]:
+        """Return the parameters that the numbers of the chip go by: landmarks in px of its frame."""
+        if not getattr(params["align"], "landmarks", ()):
+            return params
+        source = Source(self.kept.chip, params)
+        grid, frame = self._grid(source), source.frame
+        return {**params, **moved_by_hand(params, grid.x0 - frame.x0, grid.y0 - frame.y0)}
 
     def _grid(self, source: Source) -> Grid:
         frame, box = source.frame, self.box
@@ -156,10 +166,14 @@ class ChipWindow:
     box: Grid | None = None
 
     @property
+    def source(self) -> Source:
+        """The whole chip as the present choices see it."""
+        return Source(self.kept.chip, self.session.params)
+
+    @property
     def frame(self) -> Grid:
         """Where the whole chip lies, in input coordinates."""
-        params = self.session.params
-        return Source(self.kept.chip, params).frame
+        return self.source.frame
 
     def read(self, box: Grid) -> tuple[Transcripts, StainFile | None]:
         """Return the records of a window, and a stand-in for its stain: its pixels are read where a stage takes them.
@@ -181,14 +195,17 @@ class ChipWindow:
         self.take(box, *self.read(box))
 
     def take(self, box: Grid, records: Transcripts, stain: StainFile | None) -> None:
-        """Let the session have a window that was read; edits stay where they were on the chip."""
+        """Let the session have a window that was read; edits and landmarks stay where they were on the chip."""
         session, before = self.session, self.box
         self.box = box
+        moved = {} if before is None else moved_by_hand(session.params, before.x0 - box.x0, before.y0 - box.y0)
         path = self.kept.chip.path
         source = {"chip": str(path.resolve()), "box": [box.x0, box.y0, box.width, box.height]}
         session.load(records, stain, name=path.name, source=source, numbers=self.numbers())
-        if before is not None and session.params["edits"].log:  # type: ignore[attr-defined]
-            session.set("edits", log=_shifted(session.params["edits"], before.x0 - box.x0, before.y0 - box.y0))
+        if moved:
+            names = {"edits": "log", "align": "landmarks"}
+            session.set_many({stage: {names[stage]: getattr(moved[stage], names[stage])} for stage in moved})
+            session.history.clear()  # no step of the user
 
     def numbers(self) -> WindowNumbers:
         """Return the numbers for the window as it is now."""
@@ -200,51 +217,62 @@ class ChipWindow:
         self.use = use or self.use
         self.session.use_numbers(self.numbers())
 
+    def keeper(self, params: Mapping[str, Params]) -> Callable[[str, Any], None]:
+        """Return what keeps the numbers of a run of the whole chip as they are found, so that none is lost by a stop.
+
+        Parameters
+        ----------
+        params : mapping of str to Params
+            Those of the run; see `params`.
+        """
+
+        def keep(stage: str, value: Any) -> None:
+            self.kept.keep(params, {stage: value})
+
+        return keep
+
     def told(self) -> Literal["window", "estimated", "chip"]:
         """Return which numbers the present choices use."""
         if self.use == "window":
             return "window"
-        params = self.session.params
+        params = self.params()
         return "chip" if all(self.kept.knows(params, stage) for stage in self.kept.used(params)) else "estimated"
 
     def params(self) -> dict[str, Params]:
-        """Return the parameters as a run of the whole chip takes them: edits in px of its frame."""
-        session = self.session
-        found = dict(session.params)
-        edits: Any = found["edits"]
-        if edits.log and self.box is not None:
+        """Return the parameters as a run of the whole chip takes them: edits and landmarks in px of its frame."""
+        found = dict(self.session.params)
+        if self.box is not None:
             frame = self.frame
             left, top = max(self.box.x0 - frame.x0, 0), max(self.box.y0 - frame.y0, 0)
-            found["edits"] = type(edits)(log=_shifted(edits, left, top))
+            found.update(moved_by_hand(found, left, top))
         return found
 
 
-def _shifted(edits: Any, dx: float, dy: float) -> tuple[dict[str, Any], ...]:
-    """Return edits moved by so many px."""
-    moved = []
-    for edit in edits.log:
-        values = edit.model_dump()
-        values["points"] = [(x + dx, y + dy) for x, y in edit.points]
-        if getattr(edit, "meant", ()):
-            values["meant"] = [[(x + dx, y + dy) for x, y in outline] for outline in edit.meant]
-        moved.append(values)
-    return tuple(moved)
+def moved_by_hand(params: Mapping[str, Params], dx: float, dy: float) -> dict[str, Params]:
+    """Return the stages whose parameters hold places in px, with these moved: edits and landmarks.
 
+    Parameters
+    ----------
+    params : mapping of str to Params
+        Parameters of every stage.
+    dx, dy : float
+        How far.
 
-def densest(chip: Any, frame: Grid, side: int = SIDE) -> Grid:
-    """Return the window with most UMIs, by a small picture of the chip."""
-    level = 0
-    while max(chip.box.shape) >> level > 512 and (chip.path / "arrays.zarr/counts/total" / str(level + 1)).exists():
-        level += 1
-    counts = chip.counts("total", chip.box, level).astype(np.float64)
-    width, height = min(side, frame.width), min(side, frame.height)
-    rows, columns = (min(max(size >> level, 1), n) for size, n in zip((height, width), counts.shape, strict=True))
-    sums = np.pad(counts, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    inside = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
-    row, column = np.unravel_index(int(inside.argmax()), inside.shape)
-    x0 = min(max(chip.box.x0 + (int(column) << level), frame.x0), frame.x0 + frame.width - width)
-    y0 = min(max(chip.box.y0 + (int(row) << level), frame.y0), frame.y0 + frame.height - height)
-    return Grid(x0, y0, height, width, frame.um_per_px)
+    Returns
+    -------
+    dict of str to Params
+        Only stages where something moves.
+    """
+    edits: Any = params["edits"]
+    found: dict[str, Params] = {}
+    if edits.log and (dx or dy):
+        found["edits"] = type(edits)(log=tuple(moved_edit(edit, dx, dy) for edit in edits.log))
+    landmarks = getattr(params["align"], "landmarks", ())
+    if landmarks and (dx or dy):
+        # a spot of the stain and its place on the RNA are counted from one corner
+        moved = tuple((u + dx, v + dy, x + dx, y + dy) for u, v, x, y in landmarks)
+        found["align"] = params["align"].with_(landmarks=moved)
+    return found
 
 
 def snapped(frame: Grid, x0: int, y0: int, width: int, height: int) -> Grid:
@@ -262,22 +290,3 @@ def snapped(frame: Grid, x0: int, y0: int, width: int, height: int) -> Grid:
         offset = round(offset / STEP) * STEP
         at.append((first + offset, min(side, whole - offset)))
     return Grid(at[1][0], at[0][0], at[0][1], at[1][1], frame.um_per_px)
-
-
-def picture_of(window: ChipWindow, name: str, longest: int = 640) -> np.ndarray:
-    """Return a picture of the whole chip: logarithms of the counts of a layer, or the stain between its extremes.
-
-    Returns
-    -------
-    (h, w) uint8
-    """
-    view = ChipView(window.kept.chip.path, window.session.params)
-    values = view.overview(name, longest).astype(np.float32)
-    if name != "stain":
-        values = np.log1p(values)
-    while max(values.shape) > 2 * longest:  # a stain without levels that are small enough
-        values = values[::2, ::2]
-    shown = values[values > 0]
-    low, high = (0.0, 1.0) if not shown.size else np.percentile(shown, (0.5, 99.5))
-    low = min(low, 0.0) if name != "stain" else low
-    return np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)

@@ -10,8 +10,8 @@ from segapp.io.image import read_stain
 from segapp.io.samples import write_sample
 from segapp.pipeline.chip import run_chip
 from segapp.pipeline.chip.freeze import freeze
-from segapp.pipeline.chip.job import read_statistics
-from segapp.pipeline.job import _patches
+from segapp.pipeline.chip.numbers import read_statistics
+from segapp.pipeline.job import patches_of
 from segapp.pipeline.session import Session
 
 
@@ -27,7 +27,7 @@ class Section:
     def session(self, preset, changes, statistics=None):
         session = Session()
         session.use_preset(preset)
-        session.set_many(_patches(session, changes))
+        session.set_many(patches_of(session, changes))
         session.load(self.records, self.image)
         if statistics is not None:
             freeze(session, statistics)

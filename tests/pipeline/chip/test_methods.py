@@ -6,7 +6,7 @@ import pytest
 from segapp.core.types import Unavailable
 from segapp.pipeline.chip import run_chip
 from segapp.pipeline.chip.freeze import freeze
-from segapp.pipeline.chip.job import read_statistics
+from segapp.pipeline.chip.numbers import read_statistics
 from tests.pipeline.chip.conftest import labels_of, same_partition
 
 WATERSHED = "nuclei.source=watershed"

@@ -4,7 +4,7 @@ import numpy as np
 
 from segapp.pipeline.chip import run_chip
 from segapp.pipeline.chip.freeze import freeze
-from segapp.pipeline.chip.job import read_statistics
+from segapp.pipeline.chip.numbers import read_statistics
 from tests.pipeline.chip.conftest import labels_of, same_partition
 
 

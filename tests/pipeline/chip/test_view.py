@@ -1,15 +1,19 @@
-"""What is looked at is what a run gives: pictures of the whole, and previews of windows."""
+"""What is looked at is what a run gives: pictures of the whole, and any window."""
 
 import time
+import warnings
 
-import numpy as np
 import pytest
 
-from segapp.core.types import Unavailable
+from segapp.core.types import Cancelled, Unavailable
 from segapp.pipeline.chip import run_chip
-from segapp.pipeline.chip.job import read_statistics
-from segapp.pipeline.chip.run import gather_statistics, session_of
-from segapp.pipeline.chip.view import ChipView
+from segapp.pipeline.chip.evaluate import evaluate
+from segapp.pipeline.chip.kept import Kept
+from segapp.pipeline.chip.numbers import read_statistics
+from segapp.pipeline.chip.run import gather_statistics
+from segapp.pipeline.chip.source import Source
+from segapp.pipeline.chip.start import session_of
+from segapp.pipeline.chip.view import overview
 from tests.pipeline.chip.conftest import labels_of, same_partition
 
 CHANGES = ["nuclei.source=watershed", "align.mode=off"]
@@ -22,20 +26,23 @@ def seen(request, small, tmp_path_factory):
     changes = CHANGES if request.param != "rna-total" else []
     run_chip(small.chip, out, preset=request.param, set=changes, tile=256)
     params = session_of(small.chip, request.param, None, changes).params
-    return labels_of(out), ChipView(small.chip.path, params, read_statistics(out / "statistics.json"))
+    return labels_of(out), Source(small.chip, params, read_statistics(out / "statistics.json"))
 
 
 @pytest.mark.parametrize("box", BOXES)
-def test_a_preview_is_the_crop_of_a_run(seen, box):
-    labels, view = seen
+def test_any_window_is_the_crop_of_a_run(seen, box):
+    labels, source = seen
     top, left, bottom, right = box
-    assert same_partition(view.preview(box, ("cells",))["cells"], labels[top:bottom, left:right])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = evaluate(source, box, source.statistics, ("cells",))
+    assert same_partition(found.core("cells"), labels[top:bottom, left:right])
 
 
 def test_an_overview_is_a_smaller_picture_of_all(small):
     began = time.process_time()
-    view = ChipView(small.chip.path)
-    stain, counts = view.overview("stain", 128), view.overview("total", 128)
+    source = Source(small.chip, session_of(small.chip, None, None, ()).params)
+    stain, counts = overview(source, "stain", 128), overview(source, "total", 128)
     assert time.process_time() - began < 2
     assert stain.shape == (512, 512) or max(stain.shape) <= 512
     assert counts.sum() == pytest.approx(small.records.n_umis, rel=0.02)
@@ -43,13 +50,29 @@ def test_an_overview_is_a_smaller_picture_of_all(small):
 
 def test_numbers_are_needed_and_can_be_estimated(small, tmp_path):
     params = session_of(small.chip, "stain+rna", None, CHANGES).params
-    view = ChipView(small.chip.path, params)
     with pytest.raises(Unavailable, match="not known yet"):
-        view.preview(BOXES[0])
-    estimated = view.freeze(view.estimate())
-    found = estimated.preview(BOXES[0], ("cells", "nuclei", "cell_scores"))
-    assert found["cells"].max() > 20 and found["cell_scores"].dtype == np.float32
+        evaluate(Source(small.chip, params), BOXES[0], {}, ("cells",))
     whole = gather_statistics(small.chip, tmp_path / "work", preset="stain+rna", set=CHANGES, tile=256)
     assert not (tmp_path / "work").exists()
-    cuts = [numbers["nuclei_mask"].statistics["cut"] for numbers in (whole, view.estimate())]
-    assert abs(cuts[0] - cuts[1]) < 10
+    estimated = Kept(small.chip).numbers(params, "nuclei_mask", lambda done, total: None)
+    assert abs(whole["nuclei_mask"].statistics["cut"] - estimated.statistics["cut"]) < 10
+
+
+def test_gathering_that_was_stopped_goes_on(small, tmp_path):
+    told = []
+
+    def stop(phase, done, total):
+        if done == 3:
+            raise Cancelled
+
+    options = {"preset": "stain+rna", "set": CHANGES, "tile": 256}
+    with pytest.raises(Cancelled):
+        gather_statistics(small.chip, tmp_path / "work", tell=stop, **options)
+    gather_statistics(small.chip, tmp_path / "work", tell=lambda *values: told.append(values), **options)
+    assert told[0][1] >= 3 and not (tmp_path / "work").exists()
+    again = []
+    with pytest.raises(Cancelled):
+        gather_statistics(small.chip, tmp_path / "work", tell=stop, **options)
+    other = {**options, "set": [*CHANGES, "nuclei_mask.otsu_classes=4"]}
+    gather_statistics(small.chip, tmp_path / "work", tell=lambda *values: again.append(values), **other)
+    assert again[0][1] == 0

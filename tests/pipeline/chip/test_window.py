@@ -7,11 +7,12 @@ from segapp.core.tiling import Window
 from segapp.core.types import Grid, InputError
 from segapp.pipeline.chip import run_chip
 from segapp.pipeline.chip.evaluate import Evaluation
-from segapp.pipeline.chip.job import read_statistics
 from segapp.pipeline.chip.kept import Kept
+from segapp.pipeline.chip.numbers import read_statistics
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.chip.window import ChipWindow, densest
-from segapp.pipeline.job import _patches
+from segapp.pipeline.chip.view import densest
+from segapp.pipeline.chip.window import ChipWindow
+from segapp.pipeline.job import patches_of
 from segapp.pipeline.session import Session
 from tests.pipeline.chip.conftest import labels_of, same_partition
 
@@ -25,7 +26,7 @@ CHOICES = {
 def window_of(chip, preset, changes, box):
     session = Session()
     session.use_preset(preset)
-    session.set_many(_patches(session, changes))
+    session.set_many(patches_of(session, changes))
     window = ChipWindow(Kept(chip), session)
     window.open(box)
     return window
@@ -117,3 +118,35 @@ def test_a_window_without_records_is_told(small):
     window = window_of(small.chip, "rna-total", [], Grid(0, 0, 128, 128))
     with pytest.raises(InputError, match="no UMI"):
         window.open(Grid(9000, 9000, 128, 128))
+
+
+def test_landmarks_of_a_window_are_where_they_were_on_the_chip(small):
+    window = window_of(small.chip, "stain", ["nuclei.source=watershed", "align.mode=tps"], Grid(100, 100, 256, 256))
+    frame = window.frame
+    left, top = window.box.x0 - frame.x0, window.box.y0 - frame.y0
+    window.session.set("align", landmarks=[(20, 30, 24, 31)])
+    assert window.params()["align"].landmarks == ((20 + left, 30 + top, 24 + left, 31 + top),)
+    name = window.kept.name(window.params(), "align")
+    assert window.numbers().word(window.session.params, "align").startswith(name)
+    window.open(Grid(90, 120, 256, 256))
+    assert window.session.params["align"].landmarks == ((30.0, 10.0, 34.0, 11.0),)
+    assert window.kept.name(window.params(), "align") == name
+    assert not window.session.history.undo((window.session.params, window.session.preset))
+
+
+def test_a_stain_moved_by_hand_is_not_searched_again(small, monkeypatch):
+    from segapp.pipeline.chip import kept as module
+
+    window = window_of(small.chip, "stain", ["nuclei.source=watershed", "align.mode=affine"], Grid(64, 64, 256, 256))
+    kept, params = Kept(small.chip), window.session.params
+    still = kept.numbers(params, "align", lambda done, total: None)
+    monkeypatch.setattr(module, "find_alignment", None)
+    moved = {**params, "align": params["align"].with_(shift=(3.0, -2.0))}
+    found = kept.numbers(moved, "align", lambda done, total: None)
+    assert found.shift == pytest.approx((still.shift[0] - 3, still.shift[1] + 2), abs=0.1)
+    near = {**params, "align": params["align"].with_(k=9)}
+    monkeypatch.setattr(module, "WHOLE_SIDE", 256)  # as on a chip too large to be aligned as it is
+    assert kept.searched(params) and not kept.searched(near)
+    assert kept.numbers(near, "align", lambda done, total: None) == still
+    for path in (small.chip.path / "numbers").glob("*.json"):
+        path.unlink()
