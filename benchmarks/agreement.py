@@ -127,6 +127,13 @@ def displacement(inputs: Any, ours: Results, reference: Results) -> str:
     return "error {:.2f} px and {:.2f} px".format(*errors)
 
 
+def straightened(inputs: Any, ours: Results, reference: Results) -> str:
+    """Correlate each straightened stain with the stain before it was bent."""
+    found = [float(np.corrcoef(inputs["stain"].ravel(), a["stain"].ravel())[0, 1]) for a in (ours, reference)]
+    bent = float(np.corrcoef(inputs["stain"].ravel(), inputs["bent"].ravel())[0, 1])
+    return f"correlation with the straight stain {found[0]:.3f} and {found[1]:.3f}, of the bent one {bent:.3f}"
+
+
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sum(a & b) / max(1, np.sum(a | b)))
 
@@ -237,5 +244,6 @@ AGREEMENT: dict[str, Callable[[Any, Results, Results], str]] = {
     "density_coarse": regions,
     "density_fine": regions,
     "affine": displacement,
+    "spline": straightened,
 }
 """Stages in the order of the table, with what makes two results agree."""

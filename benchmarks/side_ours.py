@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pyro  # noqa: F401 - loaded now, as the other side loads it: no stage is to pay for it
 import torch  # noqa: F401
@@ -22,6 +23,9 @@ from segapp.core.score.vi import fit_vi
 
 ROUNDS = 50
 """EM rounds that both sides do from the same start."""
+
+BEND = 8.0
+"""Px that the stain of the spline alignment is moved."""
 
 Call = Callable[[], dict[str, Any]]
 
@@ -59,6 +63,7 @@ def prepare(inputs: Any, size: int) -> None:
         start=np.array(start),
         stain=straight.stain,
         shifted=shifted.stain,
+        bent=_bent(straight.stain),
         stain_shift=np.array(shifted.stain_shift),
         nuclei=straight.nuclei,
         cells=straight.cells,
@@ -82,6 +87,14 @@ def _raster(transcripts: Any, layer: str, size: int) -> np.ndarray:
         minlength=size * size,
     )
     return flat.reshape(size, size).astype(np.uint32)
+
+
+def _bent(image: np.ndarray) -> np.ndarray:
+    """Move an image smoothly, by `BEND` px at most along either axis."""
+    height, width = image.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    far = BEND * np.sin(3 * np.pi * y / height), BEND * np.cos(2 * np.pi * x / width)
+    return cv2.remap(image, x + far[0], y + far[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 def _fit(sums: np.ndarray, method: str, **changes: Any) -> dict[str, Any]:
@@ -243,3 +256,8 @@ def density_fine(inputs: Any) -> Call:
 def affine(inputs: Any) -> Call:
     image, rna, params = inputs["shifted"], inputs["unspliced"], align.ALIGN.option("affine")()
     return lambda: {"matrix": align.align_stain(image, rna, params)[1].matrix}
+
+
+def spline(inputs: Any) -> Call:
+    image, rna, params = inputs["bent"], inputs["unspliced"], align.ALIGN.option("tps")()
+    return lambda: {"stain": align.align_stain(image, rna, params)[0]}

@@ -32,6 +32,9 @@ config.n_threads = 1  # its worker processes cannot be started otherwise
 ROUNDS = 50
 """As on the other side."""
 
+EPOCHS = 10
+"""A tenth of its own number, which takes minutes."""
+
 Call = Callable[[], dict[str, Any]]
 
 
@@ -215,5 +218,16 @@ def affine(inputs: Any) -> Call:
         to_unit = np.array([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]])
         matrix = np.linalg.inv(to_unit) @ np.vstack([theta, [0, 0, 1]]) @ to_unit
         return {"matrix": matrix[:2]}
+
+    return call
+
+
+def spline(inputs: Any) -> Call:
+    rna = inputs["unspliced"].astype(np.float64)
+
+    def call() -> dict[str, Any]:
+        adata = _adata(rna.shape, stain=inputs["bent"].astype(np.float64), unspliced=rna)
+        align.refine_alignment(adata, mode="non-rigid", n_epochs=EPOCHS, transform_layers="stain")
+        return {"stain": adata.layers["stain"]}
 
     return call

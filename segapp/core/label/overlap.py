@@ -86,7 +86,7 @@ def areas(labels: np.ndarray) -> np.ndarray:
     [1, 1, 0, 2]
     """
     labels = check_labels(labels, "labels")
-    return np.bincount(labels.ravel(), minlength=check_table_of_ids(labels, "labels")).astype(np.int64, copy=False)
+    return _areas(labels.ravel(), check_table_of_ids(labels, "labels"))
 
 
 def label_ids(labels: np.ndarray) -> np.ndarray:
@@ -136,6 +136,8 @@ def contiguous(labels: np.ndarray) -> np.ndarray:
     ids = label_ids(labels)
     if int(labels.max()) > 4 * labels.size + _SPARE_IDS:
         return np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0).astype(np.int32)
+    if len(ids) == labels.max():
+        return labels.copy()
     table = np.zeros(int(labels.max()) + 1, np.int32)
     table[ids] = np.arange(1, len(ids) + 1, dtype=np.int32)
     return np.take(table, labels)
@@ -207,6 +209,7 @@ def warm() -> None:
     tiny = np.ones((2, 2), np.int32)
     overlaps(tiny, tiny)
     label_ids(tiny)
+    areas(tiny)
 
 
 def _compressed(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -246,3 +249,11 @@ def _present(labels: np.ndarray, n: int) -> np.ndarray:
     for label in labels:
         present[label] = True
     return present
+
+
+@njit(cache=True, nogil=True)
+def _areas(labels: np.ndarray, n: int) -> np.ndarray:
+    area = np.zeros(n, np.int64)
+    for label in labels:
+        area[label] += 1
+    return area
