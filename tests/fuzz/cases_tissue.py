@@ -135,16 +135,16 @@ CASES = {
         lambda g: (g.stain_file(g.shape()), g.pick(("auto", "0", "2", "grey", "dapi", "RED"))),
         lambda out, *_: out.ndim == 2 and out.dtype in (np.uint8, np.uint16, np.float32),
     ),
-    "frame.orient": Case(
+    "orientation.orient": Case(
         lambda g: (g.image(g.shape()), g.pick((*ORIENTATIONS, "none"))),
         lambda out, image, _: out.size == image.size and out.flags.c_contiguous,
         infinite=True,
     ),
     "frame.place_stain": Case(_place, lambda out, *_: out[0] is None or out[0].shape == out[1].shape),
-    "frame.turn_points": Case(
+    "orientation.turn_points": Case(
         lambda g: (g.rng.uniform(-9, 70, (g.int(0, 9), 2)), g.shape(), g.pick(tuple(ORIENTATIONS)))
     ),
-    "frame.turned": Case(lambda g: (g.pick(tuple(ORIENTATIONS)), g.pick((*ORIENTATIONS, "none")))),
+    "orientation.turned": Case(lambda g: (g.pick(tuple(ORIENTATIONS)), g.pick((*ORIENTATIONS, "none")))),
     "params.classes": Case(lambda g: (g.pick((METHODS, NucleiMaskParams)),)),
     "params.default_params": Case(lambda g: (g.pick((METHODS, NucleiMaskParams)),)),
     "params.knob": Case(lambda g: ((g.int(0, 9),), {"doc": "What.", "ge": 0, "le": 9, "soft": (0, 9)})),

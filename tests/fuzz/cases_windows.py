@@ -5,13 +5,14 @@ import numpy as np
 from segapp.core.density import LevelsParams, WardParams, grain
 from segapp.core.frame import StainParams
 from segapp.core.label.nuclei_rna import NUCLEI_RNA, count_clumps
+from segapp.core.resample import by_size
 from segapp.core.score import METHODS, count_sums
 from segapp.core.score.mask import ScoreMaskParams
 from segapp.core.score.range import look
 from segapp.core.squares import bin_sums
 from segapp.core.stain import CytoplasmParams, NucleiMaskParams
 from segapp.core.tiling import Window, rim
-from segapp.core.types import Grid
+from segapp.core.types import Grid, StainFile, Transcripts
 from tests.fuzz.cases_align import alignment
 from tests.fuzz.cases_images import shaped
 from tests.fuzz.cases_labels import _one_edit
@@ -25,6 +26,36 @@ def _window(g: Gen):
     top, left = (g.int(0, side - 1) for side in shape)
     core = (top, left, g.int(top + 1, shape[0]), g.int(left + 1, shape[1]))
     return Window.around(core, g.int(0, 20), shape, g.pick((1, 8)))
+
+
+def _sized(g: Gen):
+    return "a.tif", g.shape(), g.float(0.2, 4), g.float(0.2, 4), (g.int(0, 9), g.int(0, 9))
+
+
+def _resampled(g: Gen):
+    sized = _sized(g)
+    return g.rng.integers(0, 255, sized[1]).astype(np.uint8), by_size(*sized)
+
+
+def _rows_of(g: Gen):
+    image, onto = _resampled(g)
+    first = g.int(0, onto.grid.height - 1)
+    return image, onto, first, g.int(first, onto.grid.height)
+
+
+def _file_and_counts(g: Gen):
+    at = np.array([0, g.int(0, 30)], np.int32)
+    return (
+        StainFile(np.zeros(g.shape(), np.uint8), name="a.tif", um_per_px=g.pick((None, 0.25, 3.0))),
+        Transcripts(at, at, np.zeros(2, np.int32), {"total": np.ones(2, np.uint32)}, ("a",)),
+        g.float(0.2, 4),
+        StainParams(),
+    )
+
+
+def _by_place(g: Gen):
+    stain, counts, um, _ = _file_and_counts(g)
+    return stain, stain.image.shape, counts, um
 
 
 def _doubt(g: Gen):
@@ -256,6 +287,15 @@ CASES = {
     "tiling.doubt_depth": Case(lambda g: (*_doubt_and(g, "mask", "seeds"), g.int(1, 9)), _keeps_doubt),
     "tiling.doubt_objects": Case(lambda g: _doubt_and(g, "labels"), _keeps_doubt),
     "tiling.measure_objects": Case(_measured, _check_measured),
+    "frame.resampling": Case(_file_and_counts, lambda out, *_: out is None or min(out.sides) > 0),
+    "frame.upright": Case(lambda g: _file_and_counts(g)[::3], lambda out, stain, _: out == stain.image.shape),
+    "resample.apply": Case(_resampled, lambda out, _, onto: out.shape == (onto.grid.height, onto.grid.width)),
+    "resample.by_place": Case(_by_place, lambda out, *_: out is None),
+    "resample.by_size": Case(_sized, lambda out, *_: min(out.grid.shape) >= 1),
+    "resample.window": Case(_rows_of, lambda out, _, onto, first, last: len(out) == last - first),
+    "tiling.halvings": Case(
+        lambda g: (g.int(1, 99_999), g.int(1, 999)), lambda out, side, longest: side <= longest << out
+    ),
     "tiling.rim": Case(lambda g: (_window(g), g.int(0, 30)), lambda out, window, _: out.shape == window.size),
     "tiling.spread": Case(lambda g: (_doubt(g)[0], g.int(0, 9)), _keeps_doubt),
 }
