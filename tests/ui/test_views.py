@@ -31,8 +31,6 @@ def views():
         layers.update({"stain": stain, "total": total, "cells": cells, "nuclei": cells, "cell_scores": stain / 150})
         layers.use(compare="flicker")
         canvas.show_legend("labels", Legend("UMIs", ramp=("#000000", "#ffffff"), low="1", high="9"))
-        messages.clear()
-        layers.send_all()
         with stub(canvas, messages, (1000, 760)) as made:
             made.page.evaluate("model.set('chosen', {compare: 'off'})")
             made.page.locator(".sg-canvas").focus()

@@ -42,6 +42,7 @@ def count_sums(
 
     Examples
     --------
+    >>> from segapp.core.score import METHODS
     >>> counts = np.array([[0, 0, 3, 0, 0]], np.uint32)
     >>> count_sums(counts, None, METHODS.option("EM")(k=3))["0"].tolist()
     [2, 0, 0, 2, 0, 0, 0, 0, 0, 1]
