@@ -11,19 +11,17 @@ from segapp.core.params import Params, knob
 from segapp.core.score.lookup import bin_ranks
 
 
+def diameter(default: int) -> Any:
+    """Return the knob of the circle over which counts are summed, whose size depends on what is sought."""
+    doc = "Diameter of the circle over which counts are summed. Larger: smoother scores, small gaps closed."
+    return knob(default, unit="px", odd=True, ge=1, le=99, soft=(1, 21), doc=doc)
+
+
 class ScoreParams(Params):
     """What every scoring method has."""
 
     method: str = knob("", doc="How pixels are scored.")
-    k: int = knob(
-        5,
-        unit="px",
-        odd=True,
-        ge=1,
-        le=99,
-        soft=(1, 21),
-        doc="Diameter of the circle over which counts are summed. Larger: smoother scores, small gaps closed.",
-    )
+    k: int = diameter(5)
 
 
 class GaussParams(ScoreParams):

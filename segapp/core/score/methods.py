@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from segapp.core.params import Variants, knob
-from segapp.core.score.gauss import GaussParams, ScoreParams
+from segapp.core.score.gauss import GaussParams, ScoreParams, diameter
 from segapp.core.score.mixture import MixtureKnobs
 from segapp.core.score.moran import MoranParams
 from segapp.core.score.propagation import PropagationKnobs
@@ -55,18 +55,7 @@ NUCLEI_SCORE = METHODS
 
 CELL_SCORE = METHODS.extended(
     "Cell",
-    k=(
-        int,
-        knob(
-            7,
-            unit="px",
-            odd=True,
-            ge=1,
-            le=99,
-            soft=(1, 21),
-            doc="Diameter of the circle over which counts are summed. Larger: smoother scores, small gaps closed.",
-        ),
-    ),
+    k=(int, diameter(7)),
     certain=(
         Literal["nuclei", "off"],
         knob("nuclei", doc="Pixels that are occupied whatever their counts. nuclei: fuller cells around known nuclei."),
