@@ -127,7 +127,7 @@ not normalised or log-transformed ones.
             )
     if array.dtype.kind != "u" and array.min() < 0:
         raise InputError(f"`{name}` holds negative numbers (down to {array.min():g}); pass raw UMI counts, 0 or more.")
-    if array.dtype.itemsize >= 4 and array.max() > _UINT32_MAX:
+    if array.dtype.itemsize >= 4 and int(array.max()) > _UINT32_MAX:  # float32 has no number between it and 2**32
         raise InputError(f"`{name}` holds {array.max():g} in one pixel, above {_UINT32_MAX}; check the count column.")
     return array.astype(np.uint32)
 

@@ -64,9 +64,12 @@ def contrast(image: np.ndarray, gamma: float, *, counts: bool) -> Contrast:
     if counts:
         black, white = 0.0, max(white, 1.0)
     step = max(1, int(np.sqrt(image.size / 65536)))
-    sample = image[::step, ::step].astype(np.float32)
-    values = np.percentile(sample, np.linspace(0, 100, STEPS + 1), method="nearest")
-    share = np.clip((values - black) / (white - black), 0, 1) ** gamma
+    sample = image[::step, ::step].astype(np.float64)
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        sample = np.array([black])
+    values = np.percentile(sample, np.linspace(0, 100, STEPS + 1), method="nearest").clip(black, white)
+    share = ((values / 2 - black / 2) / (white / 2 - black / 2)) ** gamma  # the width of the widest range is infinite
     return Contrast(black, white, gamma, tuple((share * 255 + 0.5).astype(int).tolist()))
 
 

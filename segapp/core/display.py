@@ -120,14 +120,15 @@ def stretch(image: np.ndarray, low: float = PERCENTILES[0], high: float = PERCEN
     sample = image[::step, ::step]
     if sample.dtype == bool:
         return 0.0, 1.0
-    if sample.dtype.kind == "f" and not np.isfinite(image.max() - image.min()):
+    if sample.dtype.kind == "f" and not (np.isfinite(image.max()) and np.isfinite(image.min())):
         image = sample = sample[np.isfinite(sample)]
         if not sample.size:
             return 0.0, 1.0
-    black, white = (float(value) for value in np.percentile(sample, (low, high)))
+    sample = sample.astype(np.float64) / 4  # percentiles take differences, and that of the widest range is infinite
+    black, white = (4 * float(value) for value in np.percentile(sample, (low, high)))
     if white <= black:  # sparse counts: more than 99 % zeros
         white = float(image.max())
-    return (black, white) if white > black else (black, black + 1.0)
+    return (black, white) if white > black else (black, max(black + 1.0, float(np.nextafter(black, np.inf))))
 
 
 def window_image(image: np.ndarray, window: Window, *, black: float, white: float, gamma: float) -> np.ndarray:

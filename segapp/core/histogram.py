@@ -50,7 +50,8 @@ def histogram(values: np.ndarray, *, bins: int, low: float | None = None, high: 
     bins : int
         Number of bins, 1 to 256.
     low, high : float, optional
-        Outer edges; by default the lowest and the highest value. Where they coincide, `high` is one more.
+        Outer edges; by default the lowest and the highest value. Where they coincide, or are too close to be told
+        apart by `bins` numbers, `high` is one more than `low`.
 
     Returns
     -------
@@ -75,8 +76,8 @@ def histogram(values: np.ndarray, *, bins: int, low: float | None = None, high: 
     if low is None or high is None:
         lowest, highest = _span(flat)
         low, high = (float(lowest) if low is None else low), (float(highest) if high is None else high)
-    if not high > low:
-        high = low + 1.0
+    if not high > low or np.isinf(bins / (high - low)):
+        high = max(low + 1.0, float(np.nextafter(low, np.inf)))
     counts = np.zeros(bins, np.int64)
     below, above = _bin(flat, float(low), float(high), counts)
     return Histogram(
@@ -152,7 +153,7 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 @njit(cache=True, nogil=True)
 def _bin(values: np.ndarray, low: float, high: float, counts: np.ndarray) -> tuple[int, int]:
     n = counts.size
-    scale = n / (high - low)
+    scale = n / (high / 2 - low / 2)  # halves, as the width of the widest range is no number
     below, above = 0, 0
     for value in values:
         if value < low:
@@ -160,7 +161,7 @@ def _bin(values: np.ndarray, low: float, high: float, counts: np.ndarray) -> tup
         elif value > high:
             above += 1
         else:
-            counts[min(int((value - low) * scale), n - 1)] += 1
+            counts[min(int((value / 2 - low / 2) * scale), n - 1)] += 1
     return below, above
 
 

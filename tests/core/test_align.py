@@ -311,3 +311,17 @@ def test_alignment_can_be_cancelled(sample):
 
 def test_warm_compiles():
     align.warm()
+
+
+def test_landmarks_that_all_but_share_a_place_are_refused(sample):
+    stain, rna = sample
+    close = ((5.0, 5.0, 5.0, 5.0), (40.0, 5.0, 40.0, 5.0), (8.0, 9.0, 40.0, 5.0 + 1e-200), (5.0, 40.0, 5.0, 40.0))
+    with pytest.raises(InputError, match="two landmarks end at the same place"):
+        align_stain(stain, rna, TpsParams(landmarks=close))
+
+
+def test_labels_of_any_width_can_be_moved():
+    moved = Alignment("affine", (2, 3), ((1, 0, 1), (0, 1, 0)))
+    for dtype in (bool, np.float16, np.longdouble, np.uint64):
+        found = warp(np.array([[0, 1, 1], [0, 1, 0]], dtype), moved, 0)
+        assert found.dtype == dtype and found.tolist() == [[1, 1, 0], [1, 0, 0]]

@@ -99,3 +99,10 @@ def test_shapes_that_differ_are_all_named() -> None:
 def test_a_kernel_diameter_is_odd_and_positive(bad: object) -> None:
     with pytest.raises(InputError, match="`mk` is"):
         check_odd(bad, "mk")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint64])
+def test_counts_of_two_to_the_32_are_refused_in_every_dtype(dtype) -> None:
+    # float32 has no number between the largest count and 2**32
+    with pytest.raises(InputError, match="check the count column"):
+        check_counts(np.full((1, 2), 2**32, dtype), "counts")

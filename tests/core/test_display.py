@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segapp.core import display
+from segapp.core import colouring, display
 from segapp.core.display import Window
 from segapp.core.types import InputError
 
@@ -145,3 +145,12 @@ def test_numbers_of_the_status_line():
     assert display.summary(labels) == {"n_cells": 2, "median_area": 2.5}
     assert display.summary(np.zeros((2, 2), int)) == {"n_cells": 0, "median_area": None}
     assert display.count_labels(labels) == 2
+
+
+@pytest.mark.parametrize("values", [[-1.7e308, 1.7e308], [1e300, 1e300], [np.nan, 3.0], [np.inf, -np.inf], [0, 2e-311]])
+def test_every_range_has_a_contrast(values):
+    image = np.array([values])
+    black, white = display.stretch(image)
+    assert np.isfinite([black, white]).all() and white > black
+    levels = colouring.contrast(image, 0.5, counts=False).levels
+    assert list(levels) == sorted(levels) and levels[0] >= 0 and levels[-1] <= 255

@@ -244,3 +244,11 @@ def test_an_edit_that_does_not_say_what_was_meant_reports_nothing():
     assert run({"op": "delete", "points": [[5, 5]]})[2] == ()
     with pytest.raises(InputError, match="outlines"):
         patch(EditsParams, EditsParams(), {"log": [{"op": "delete", "points": [[5, 5]], "meant": [3]}]})
+
+
+def test_an_edit_that_finds_no_id_left_is_refused():
+    cells = np.zeros((4, 4), np.int32)
+    cells[3, 3] = np.iinfo(np.int32).max
+    log = [{"op": "draw", "points": square(0, 2, 0, 2)}]
+    with pytest.raises(InputError, match="2,147,483,647"):
+        apply_edits(None, cells, EditsParams(log=log))

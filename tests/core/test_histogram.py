@@ -55,3 +55,9 @@ def test_bins_of_areas_are_whole_and_reach_far_enough():
 def test_limits_themselves_are_inside():
     assert count_outside(np.array([2, 5, 5, 9]), 5, 5) == (1, 1)
     assert count_outside(np.zeros(0), 1, 2) == (0, 0)
+
+
+@pytest.mark.parametrize("values", [[0.0, 2.3e-311], [-1.7e308, 0.0, 1.7e308], [1e300, 1e300]])
+def test_no_range_is_too_narrow_or_too_wide(values):
+    found = histogram(np.array(values), bins=4)
+    assert found.high > found.low and found.counts.sum() == len(values)

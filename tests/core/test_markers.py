@@ -146,3 +146,18 @@ def test_bad_input_is_named() -> None:
 def test_warm_compiles_the_kernel() -> None:
     markers.warm()
     assert markers._place_apart.signatures
+
+
+def test_depth_is_the_root_of_a_whole_number_wherever_the_mask_lies_in_memory() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(400):
+        shape = rng.integers(2, 20, 2)
+        mask = rng.random(shape) < rng.choice([0.5, 0.8, 0.95])
+        mask[0, 0] = False
+        deep = depth(mask)
+        squares = np.rint(deep.astype(np.float64) ** 2)
+        assert np.array_equal(deep, np.sqrt(squares).astype(np.float32))
+        rows, columns = np.nonzero(~mask)
+        y, x = np.indices(shape)
+        nearest = ((y[..., None] - rows) ** 2 + (x[..., None] - columns) ** 2).min(-1)
+        assert np.array_equal(squares, nearest)

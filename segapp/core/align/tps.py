@@ -45,6 +45,8 @@ ALIKE = 1.25
 """Over how many mesh sizes control points move alike: the finer mesh follows a bend, the prior keeps it smooth."""
 MATCH = 3.0
 """Error in px of a matched window that stands out by one standard deviation of chance."""
+_CLOSEST = 0.01
+"""Distance in px below which two landmarks are one: a spline through both would be infinitely steep."""
 COARSE_NODES = 65
 """Positions a side at which the spline is evaluated in each step; bilinear between them."""
 
@@ -196,7 +198,8 @@ def align_tps(
     shape = (fixed.shape[0], fixed.shape[1])
     mesh = mesh_points(shape, meshsize)
     marks = np.array(landmarks, np.float64).reshape(-1, 4)
-    if len(marks) and len(np.unique(marks[:, 2:], axis=0)) < len(marks):
+    apart = np.linalg.norm(marks[:, None, 2:] - marks[None, :, 2:], axis=-1)
+    if (apart[np.triu_indices(len(marks), 1)] < _CLOSEST).any():
         raise InputError("two landmarks end at the same place; remove one of them")
     if len(marks):
         # a mesh point beside a landmark would fight it

@@ -172,6 +172,8 @@ def warp(image: np.ndarray, alignment: Alignment, order: int) -> np.ndarray:
     check_image(array, "image")
     if order == 0:
         # bytes move, whatever they mean: one compiled kernel a width serves every dtype
+        if array.dtype.itemsize > 8:
+            return warp(array.astype(np.float64), alignment, 0).astype(array.dtype)
         raw = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
         nearest = np.zeros(alignment.shape, raw.dtype)
         sample_nearest(frozen(raw), alignment.nodes, nearest)

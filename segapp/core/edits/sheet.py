@@ -15,6 +15,7 @@ from skimage.draw import polygon as pixels_inside
 from segapp.core.edits.declared import Edit
 from segapp.core.label.expand import expand
 from segapp.core.label.overlap import areas, contiguous, label_ids
+from segapp.core.types import InputError
 
 Box = tuple[slice, slice]
 
@@ -104,6 +105,11 @@ class Sheet:
     def new(self, box: Box) -> int:
         """Return an id that no label has, for what lies in `box`."""
         label = self.next_id
+        if label > np.iinfo(np.int32).max:
+            raise InputError(
+                f"the labels go up to {label - 1:,}, the largest id there is, so that an edit can add none; "
+                "number them from 1 on first"
+            )
         self.next_id += 1
         self.boxes[label] = box
         return label

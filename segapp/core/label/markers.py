@@ -232,6 +232,7 @@ def label_mask(mask: np.ndarray) -> np.ndarray:
 def warm() -> None:
     """Compile (or load from the cache) every kernel of this module."""
     find_peaks(np.eye(5), k=1, min_distance=1, threshold_abs=0)
+    depth(np.eye(2, dtype=bool))
 
 
 def depth(mask: np.ndarray) -> np.ndarray:
@@ -261,7 +262,9 @@ def depth(mask: np.ndarray) -> np.ndarray:
     mask = check_mask(mask, "mask")
     if mask.all():
         return np.full(mask.shape, max(mask.shape), np.float32)
-    return cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    deep = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    _settle(deep.reshape(-1))
+    return deep
 
 
 def chamfer(mask: np.ndarray) -> np.ndarray:
@@ -291,6 +294,13 @@ def chamfer(mask: np.ndarray) -> np.ndarray:
     if mask.all():
         return np.full(mask.shape, max(mask.shape), np.float32)
     return cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
+
+
+@njit(cache=True, nogil=True)
+def _settle(deep: np.ndarray) -> None:
+    """Round roots of whole numbers: OpenCV's are off in the last bit, by where in memory a pixel happens to lie."""
+    for i in range(deep.size):
+        deep[i] = np.float32(np.sqrt(np.rint(np.float64(deep[i]) * np.float64(deep[i]))))
 
 
 def _check_distance(min_distance: int) -> None:

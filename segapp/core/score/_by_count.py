@@ -14,6 +14,9 @@ from segapp.core.score.kept import keep_last
 from segapp.core.score.model import Mixture
 from segapp.core.score.propagation import LOG_ODDS_LIMIT
 
+_LARGEST = np.nextafter(np.float32(2**32), np.float32(0))
+"""The largest sum: more is no count, and only a sum scaled up at a seam could be more."""
+
 
 def checked(counts: np.ndarray, bins: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Return counts and bins as kernels take them, or say what is wrong with them."""
@@ -30,7 +33,8 @@ def circle_sums(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarr
     if bins is None:
         return circle_sum(counts, k)
     # whole away from seams; at a seam the scaled-up sum is rounded, since the model is one of counts
-    return np.rint(circle_sum_by_bin(counts, bins, k)).astype(np.uint32)
+    sums = np.rint(circle_sum_by_bin(counts, bins, k))
+    return np.minimum(sums, _LARGEST, out=sums).astype(np.uint32)
 
 
 def without_fit(shape: tuple[int, ...], bins: np.ndarray | None, statistics: Mapping[str, Any]) -> np.ndarray:

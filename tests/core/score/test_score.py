@@ -9,6 +9,7 @@ from scipy import ndimage, signal, stats
 
 from segapp.core.params import default_params, knobs
 from segapp.core.score import CELL_SCORE, METHODS, NUCLEI_SCORE, ScoreMaskParams, apply_score, fit_score, mask_scores
+from segapp.core.score._by_count import circle_sums
 from segapp.core.score.mixture import histogram_weights
 from segapp.core.score.model import Mixture, to_vector
 from segapp.core.score.moran import moran_kernel
@@ -386,3 +387,12 @@ def test_the_sparse_counts_of_a_small_section_are_not_taken_for_noise():
     params = METHODS.option("EM+BP")()
     scores = apply_score(counts, None, None, params, fit_score(counts, None, params))
     assert scores[section.nuclei > 0].mean() > 2 * scores[section.cells == 0].mean() > 0
+
+
+def test_a_sum_scaled_up_at_a_seam_stays_a_count():
+    counts = np.full((4, 4), 2**26, np.uint32)
+    counts[1, 1] = 2**29  # alone in its bin: taken times 13, above the largest count
+    bins = np.ones((4, 4), np.int32)
+    bins[1, 1] = 2
+    sums = circle_sums(counts, bins, 5)
+    assert sums[1, 1] >= 2**32 - 256 and sums[0, 0] == 13 * 2**26
