@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class Doubt:
     """
 
     def __init__(self, evaluation: Evaluation) -> None:
-        self.of_window = evaluation
+        # the evaluation holds its doubt: a circle of the two would keep the pixels of a tile that is done
+        self.of_window: Evaluation = weakref.proxy(evaluation)
         self.held: dict[str, np.ndarray] = {}
 
     def of(self, name: str) -> np.ndarray:

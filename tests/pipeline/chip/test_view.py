@@ -1,7 +1,9 @@
 """What is looked at is what a run gives: pictures of the whole, and any window."""
 
+import gc
 import time
 import warnings
+import weakref
 
 import pytest
 
@@ -37,6 +39,20 @@ def test_any_window_is_the_crop_of_a_run(seen, box):
         warnings.simplefilter("ignore", UserWarning)
         found = evaluate(source, box, source.statistics, ("cells",))
     assert same_partition(found.core("cells"), labels[top:bottom, left:right])
+
+
+def test_the_pixels_of_a_window_go_with_it(seen):
+    _, source = seen
+    gc.disable()  # a circle of references would wait for it, and a chip is hundreds of windows
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = evaluate(source, BOXES[0], source.statistics, ("cells",))
+        pixels = weakref.ref(found.get("cells"))
+        del found
+        assert pixels() is None
+    finally:
+        gc.enable()
 
 
 def test_an_overview_is_a_smaller_picture_of_all(small):
