@@ -247,3 +247,12 @@ AGREEMENT: dict[str, Callable[[Any, Results, Results], str]] = {
     "spline": straightened,
 }
 """Stages in the order of the table, with what makes two results agree."""
+
+REAL = {
+    stage: partition() if stage in ("components", "components_seeded", "expand") else agree
+    for stage, agree in AGREEMENT.items()
+    if stage
+    not in ("nuclei_mask", "cytoplasm", "peaks", "watershed", "augment", "affine", "spline")  # these need a stain
+    and not stage.startswith("density")  # these are compared by the truth
+}
+"""The same for real counts, which have neither stain nor truth."""

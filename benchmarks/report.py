@@ -83,7 +83,7 @@ def write(measured: Any, folder: Path) -> None:
         text.append(f"- {title}: {listed}")
     text += ["", "![Ratio of times](results.png)", ""]
     for size in sizes:
-        text += [f"## {size} x {size} px", ""]
+        text += [f"## {_title(size)}", ""]
         text += ["| stage | reference | segapp | ratio | calls | peak memory, reference | segapp | result |"]
         text += ["|---|---:|---:|---:|---:|---:|---:|---|"]
         text += [_table_line(row) for row in measured.rows if row.size == size]
@@ -97,6 +97,10 @@ def write(measured: Any, folder: Path) -> None:
     ]
     (folder / "RESULTS.md").write_text("\n".join(text) + "\n")
     _plot(measured, sizes, folder / "results.png")
+
+
+def _title(size: int) -> str:
+    return f"{size} x {size} px" if size else "Real counts: the Stereo-seq section that comes with segapp, 300 x 299 px"
 
 
 def _table_line(row: Any) -> str:
@@ -146,7 +150,9 @@ def _plot(measured: Any, sizes: list[int], path: Path) -> None:
         ratios = {row.stage: row.ratio for row in rows if row.size == size}
         places = [stages.index(stage) + (number - (len(sizes) - 1) / 2) * height for stage in ratios]
         colour = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")[number % 4]
-        axis.barh(places, list(ratios.values()), height * 0.9, label=f"{size} px", color=colour)
+        axis.barh(
+            places, list(ratios.values()), height * 0.9, label=f"{size} px" if size else "real counts", color=colour
+        )
         for place, ratio in zip(places, ratios.values(), strict=True):
             axis.text(ratio * 1.1, place, _ratio(ratio), va="center", fontsize=7)
     axis.set_xscale("log")

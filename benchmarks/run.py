@@ -1,6 +1,6 @@
 """Run every stage beside the public implementation on the same input, and write RESULTS.md and results.png.
 
-    python benchmarks/run.py --reference .venv-reference/bin/python [--sizes 512 1024 2048] [--only STAGE ...]
+    python benchmarks/run.py --reference .venv-reference/bin/python [--sizes 0 512 1024 2048] [--only STAGE ...]
 
 Both sides are processes of their own and never work at the same time; they take turns stage by stage, so that a ratio
 compares minutes of the same machine. What was measured at a size is kept in results/stages_SIZE.json, and RESULTS.md
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import report
-from agreement import AGREEMENT
+from agreement import AGREEMENT, REAL
 from worker import Inputs
 
 HERE = Path(__file__).parent
@@ -141,7 +141,7 @@ def main() -> int:
                 if "error" in prepared:
                     print(log.read_text(), file=sys.stderr)
                     return 1
-                for stage in options.only or AGREEMENT:
+                for stage in _stages(size, options.only):
                     row = _measure(stage, size, folder, ours, reference, options)
                     measured.rows.append(row)
                     print(report.line(row), flush=True)
@@ -156,6 +156,11 @@ def main() -> int:
     return int(any("error" in row.ours for row in measured.rows))
 
 
+def _stages(size: int, only: list[str] | None) -> list[str]:
+    there = AGREEMENT if size else REAL
+    return [stage for stage in only or there if stage in there]
+
+
 def _measure(stage: str, size: int, folder: Path, ours: Side, reference: Side, options: argparse.Namespace) -> Row:
     job = {"stage": stage, "folder": str(folder), "repeats": options.repeats, "budget": options.budget}
     row = Row(stage, size, ours.ask(**job), reference.ask(**job))
@@ -165,7 +170,7 @@ def _measure(stage: str, size: int, folder: Path, ours: Side, reference: Side, o
             {key: inputs[f"{stage}.{side.name}.{key}"] for key in figures["results"]}
             for side, figures in ((ours, row.ours), (reference, row.reference))
         ]
-        row.agreement = AGREEMENT[stage](inputs, *results)
+        row.agreement = (AGREEMENT if size else REAL)[stage](inputs, *results)
     return row
 
 
@@ -181,7 +186,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", required=True, metavar="PYTHON", help="interpreter that has the reference")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[512, 1024, 2048], metavar="PX", help="side of the tissue"
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[0, 512, 1024, 2048],
+        metavar="PX",
+        help="side of the tissue; 0 is the bundled Stereo-seq section, real counts",
     )
     parser.add_argument("--repeats", type=int, default=5, help="warm calls of a stage; the median counts")
     parser.add_argument("--budget", type=float, default=4.0, metavar="SECONDS", help="time for the repeats")

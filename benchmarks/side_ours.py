@@ -16,10 +16,13 @@ from segapp.core.label import components as parts
 from segapp.core.label import expand as growth
 from segapp.core.label import markers as seeds
 from segapp.core.label import watershed as basins
+from segapp.core.rna import rasterize
 from segapp.core.score import propagation as beliefs
 from segapp.core.score.mixture import fit_mixture, histogram_weights, run_em
 from segapp.core.score.start import start_of
 from segapp.core.score.vi import fit_vi
+from segapp.core.types import Grid
+from segapp.io.samples import load_sample
 
 ROUNDS = 50
 """EM rounds that both sides do from the same start."""
@@ -35,21 +38,67 @@ PACKAGES = ("segapp", "numpy", "scipy", "torch", "opencv-python-headless", "scik
 
 
 def prepare(inputs: Any, size: int) -> None:
-    """Simulate a tissue and derive what the stages take, once, for both sides."""
-    straight, shifted = synthetic.tissue(size, seed=0, shift=(0, 0)), synthetic.tissue(size, seed=0)
-    total, unspliced = (_raster(straight.transcripts, layer, size) for layer in ("total", "unspliced"))
-    mask = stain.mask_nuclei(straight.stain, stain.NucleiMaskParams())
-    markers = seeds.find_peaks_from_mask(mask, min_distance=7)
-    labels = basins.watershed(-gauss_blur(straight.stain, 3), markers, mask)
+    """Derive what the stages take, once, for both sides: from a simulated tissue, or real counts where `size` is 0."""
+    (_prepare_tissue if size else _prepare_real)(inputs, size)
+
+
+def _prepare_real(inputs: Any, _: int) -> None:
+    """Take the bundled Stereo-seq section: real counts, no stain and no truth; nuclei and bins are what ours finds."""
+    records = load_sample("stereoseq").transcripts
+    x0, y0, x1, y1 = records.bbox
+    grid = Grid(x0, y0, y1 - y0 + 1, x1 - x0 + 1)
+    total = nuclear = rasterize(records, grid, "total")  # its file does not tell unspliced RNA from the rest
+    bins = density.segment_density(total, density.DENSITY.option("levels")())[0]
+    nuclei_method, cells_method = (methods.option("EM+BP")() for methods in (score.NUCLEI_SCORE, score.CELL_SCORE))
+    found = score.fit_score(nuclear, None, nuclei_method)
+    nuclei_mask, _ = score.mask_scores(
+        score.apply_score(nuclear, None, None, nuclei_method, found), found, None, score.ScoreMaskParams()
+    )
+    nuclei = _components(nuclei_mask, None)
+    found = score.fit_score(total, bins, cells_method)
+    scores = score.apply_score(total, bins, nuclei > 0, cells_method, found)
+    cell_mask, _ = score.mask_scores(scores, found, nuclei > 0, score.ScoreMaskParams())
+    inputs.save(
+        total=total,
+        unspliced=nuclear,
+        density=bins,
+        nuclei=nuclei,
+        cell_mask=cell_mask,
+        cells=_components(cell_mask, None),
+        cell_labels=_components(cell_mask, nuclei),
+        **_mixture_inputs(nuclear),
+    )
+
+
+def _mixture_inputs(unspliced: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what the stages around mixtures take: sums over circles, some of them drawn, a start, likelihoods."""
     sums = circle_sum(unspliced, 5)
     fitted = _fit(sums, "EM")
     pmf = [nbinom.pmf(np.arange(int(sums.max()) + 1), fitted["r"][state], fitted["theta"][state]) for state in (0, 1)]
-    # what a network finds: most true nuclei, and a few where there are none
     drawn = np.random.default_rng(0).choice(sums.ravel(), (50, 100), replace=False)
     cut = max(1, int(np.median(drawn)))
     sides = [drawn[drawn <= cut], drawn[drawn > cut]]
     start = [[side.size / drawn.size for side in sides], [side.mean() for side in sides]]
     start.append([max(float(side.var()), 1.1 * float(side.mean())) for side in sides])
+    return {
+        "sums": sums,
+        "drawn": drawn,
+        "start": np.array(start),
+        "mixture": np.array([fitted["w"], fitted["r"], fitted["theta"]]),
+        "background": pmf[0][sums],
+        "occupied": pmf[1][sums],
+    }
+
+
+def _prepare_tissue(inputs: Any, size: int) -> None:
+    straight, shifted = synthetic.tissue(size, seed=0, shift=(0, 0)), synthetic.tissue(size, seed=0)
+    total, unspliced = (
+        rasterize(straight.transcripts, Grid(0, 0, size, size), layer) for layer in ("total", "unspliced")
+    )
+    mask = stain.mask_nuclei(straight.stain, stain.NucleiMaskParams())
+    markers = seeds.find_peaks_from_mask(mask, min_distance=7)
+    labels = basins.watershed(-gauss_blur(straight.stain, 3), markers, mask)
+    # what a network finds: most true nuclei, and a few where there are none
     network = np.where(straight.nuclei % 5 == 0, 0, straight.nuclei).astype(np.int32)
     network[np.roll(labels, (40, 40), (0, 1)) == 7] = network.max() + 1
     info = score.fit_score(total, straight.density, score.CELL_SCORE.option("EM+BP")())
@@ -58,9 +107,6 @@ def prepare(inputs: Any, size: int) -> None:
     inputs.save(
         total=total,
         unspliced=unspliced,
-        sums=sums,
-        drawn=drawn,
-        start=np.array(start),
         stain=straight.stain,
         shifted=shifted.stain,
         bent=_bent(straight.stain),
@@ -72,21 +118,10 @@ def prepare(inputs: Any, size: int) -> None:
         markers=markers,
         watershed_labels=labels,
         network_labels=network,
-        mixture=np.array([fitted["w"], fitted["r"], fitted["theta"]]),
-        background=pmf[0][sums],
-        occupied=pmf[1][sums],
         cell_mask=cell_mask,
         cell_labels=_components(cell_mask, straight.nuclei),
+        **_mixture_inputs(unspliced),
     )
-
-
-def _raster(transcripts: Any, layer: str, size: int) -> np.ndarray:
-    flat = np.bincount(
-        transcripts.y.astype(np.int64) * size + transcripts.x.astype(np.int64),
-        weights=transcripts.counts[layer],
-        minlength=size * size,
-    )
-    return flat.reshape(size, size).astype(np.uint32)
 
 
 def _bent(image: np.ndarray) -> np.ndarray:
