@@ -29,10 +29,7 @@ def bin_sums(counts: np.ndarray, binsize: int) -> np.ndarray:
     array([[4., 4.]])
     """
     counts = check_counts(counts, "counts")
-    at_y, at_x = (np.arange(0, side, binsize) for side in counts.shape)
-    sums = np.add.reduceat(np.add.reduceat(counts, at_x, axis=1, dtype=np.float64), at_y, axis=0)
-    area = np.outer(*(np.diff(np.append(at, side)) for at, side in zip((at_y, at_x), counts.shape, strict=True)))
-    return sums * (binsize**2 / area)
+    return whole_squares(part_sums(counts, binsize, 0, 0)[2], binsize, counts.shape)
 
 
 def part_sums(counts: np.ndarray, binsize: int, top: int, left: int) -> tuple[int, int, np.ndarray]:
