@@ -2,8 +2,9 @@
 
     python -m benchmarks.chip --folder SCRATCH --sizes 2048 4096 8192 16384 26460
 
-writes benchmarks/CHIP.md. Each size is written by `segapp sample chip`, converted and run by the command line, each in
-a process of its own; a thread adds up the resident memory of that process and all below it, ten times a second.
+writes benchmarks/CHIP.md, with sizes that were measured in the same folder before. Each size is written by
+`segapp sample chip`, converted and run by the command line, each in a process of its own; a thread adds up the resident
+memory of that process and all below it, ten times a second.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ DEFAULT = ("nuclei.source=watershed",)
 def main() -> None:
     options = _options()
     folder = Path(options.folder)
-    rows = []
+    kept = folder / "measured.json"
+    rows = {row["size"]: row for row in json.loads(kept.read_text())} if kept.exists() else {}
     for size in options.sizes:
         here = folder / f"chip{size}"
         here.mkdir(parents=True, exist_ok=True)
-        rows.append(measure(here, size, options))
-        (folder / "measured.json").write_text(json.dumps(rows, indent=2))
+        rows[size] = {**rows.get(size, {}), **measure(here, size, options)}  # what was converted before is not again
+        kept.write_text(json.dumps([rows[size] for size in sorted(rows)], indent=2))
         if not options.keep:
             shutil.rmtree(here)
-    Path(options.out).write_text(report(rows, options), encoding="utf-8")
+    Path(options.out).write_text(report([rows[size] for size in sorted(rows)], options), encoding="utf-8")
 
 
 def measure(here: Path, size: int, options: argparse.Namespace) -> dict:
