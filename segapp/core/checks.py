@@ -11,6 +11,7 @@ from segapp.core.types import InputError
 
 _INT32_MAX = np.iinfo(np.int32).max
 _UINT32_MAX = np.iinfo(np.uint32).max
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 LONGEST_TABLE = 1 << 24
 """Most entries of a table with one entry an id: more than the cells that fit on the largest chip."""
@@ -34,7 +35,7 @@ def check_image(image: Any, name: str) -> np.ndarray:
     Raises
     ------
     InputError
-        When it is not 2-D, is empty, is not numeric, or holds NaN or infinity.
+        When it is not 2-D, is empty, is not numeric, or holds NaN, infinity or what is infinite as float32.
 
     Examples
     --------
@@ -57,6 +58,9 @@ def check_image(image: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise InputError(f"`{name}` holds {bad} NaN or infinite pixels; fill or crop them first.")
+    if array.dtype == np.float64 and (most := max(array.max(), -array.min())) > _FLOAT32_MAX:
+        # images are blurred, moved and shown as float32, where it would be infinite
+        raise InputError(f"`{name}` holds a pixel of size {most:g}, above {_FLOAT32_MAX:.2g}; divide it by a number.")
     return array
 
 

@@ -69,7 +69,8 @@ def contrast(image: np.ndarray, gamma: float, *, counts: bool) -> Contrast:
     if not sample.size:
         sample = np.array([black])
     values = np.percentile(sample, np.linspace(0, 100, STEPS + 1), method="nearest").clip(black, white)
-    share = ((values / 2 - black / 2) / (white / 2 - black / 2)) ** gamma  # the width of the widest range is infinite
+    # halves, as the width of the widest range is infinite; and that of the narrowest nothing
+    share = ((values / 2 - black / 2) / max(white / 2 - black / 2, np.finfo(float).tiny)) ** gamma
     return Contrast(black, white, gamma, tuple((share * 255 + 0.5).astype(int).tolist()))
 
 

@@ -106,3 +106,11 @@ def test_counts_of_two_to_the_32_are_refused_in_every_dtype(dtype) -> None:
     # float32 has no number between the largest count and 2**32
     with pytest.raises(InputError, match="check the count column"):
         check_counts(np.full((1, 2), 2**32, dtype), "counts")
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300])
+def test_what_is_infinite_as_float32_is_refused(value) -> None:
+    image = np.array([[0.0, value]])
+    with pytest.raises(InputError, match="divide it by a number"):
+        check_image(image, "stain")
+    assert check_image(np.array([[3.4e38, -3.4e38]]), "stain").dtype == np.float64

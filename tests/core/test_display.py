@@ -147,7 +147,18 @@ def test_numbers_of_the_status_line():
     assert display.count_labels(labels) == 2
 
 
-@pytest.mark.parametrize("values", [[-1.7e308, 1.7e308], [1e300, 1e300], [np.nan, 3.0], [np.inf, -np.inf], [0, 2e-311]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-1.7e308, 1.7e308],
+        [1e300, 1e300],
+        [np.nan, 3.0],
+        [np.inf, -np.inf],
+        [0, 2e-311],
+        [0, 5e-324],
+        [-5e-324, 5e-324],
+    ],
+)
 def test_every_range_has_a_contrast(values):
     image = np.array([values])
     black, white = display.stretch(image)

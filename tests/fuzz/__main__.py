@@ -54,7 +54,8 @@ def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -
             # a kernel hears no signal: this one ends the process and says where it was
             faulthandler.dump_traceback_later(IMPORTS if warm else 2 * SLOWEST + 5, exit=True)
             try:
-                seconds = run_example(function, case, Gen(data.draw), twice=state["done"] % TWICE_EVERY == 0 or warm)
+                twice = state["done"] % TWICE_EVERY == 0 or warm
+                seconds = run_example(function, case, Gen(data.draw), twice=twice, timed=not warm)
             finally:
                 faulthandler.cancel_dump_traceback_later()
             if not warm:

@@ -66,8 +66,12 @@ def public_functions() -> dict[str, Callable[..., Any]]:
     return dict(found.values())
 
 
-def run_example(function: Callable[..., Any], case: Case, gen: Gen, *, twice: bool = True) -> float:
-    """Judge one example; the seconds of its slower call."""
+def run_example(function: Callable[..., Any], case: Case, gen: Gen, *, twice: bool = True, timed: bool = True) -> float:
+    """Judge one example; the seconds of its slower call.
+
+    A call that compiles and imports what later ones find ready is not `timed`: on a fresh copy that takes longer than
+    any call may.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -82,7 +86,7 @@ def run_example(function: Callable[..., Any], case: Case, gen: Gen, *, twice: bo
         again, repeated = _call(function, args, keywords)
         seconds = max(min(seconds, again), 0.0) if seconds < SLOWEST else seconds
         assert same(snapshot(outcome), snapshot(repeated)), "the same input gave another result"
-    assert seconds < SLOWEST, f"a call took {seconds:.1f} s"
+    assert not timed or seconds < SLOWEST, f"a call took {seconds:.1f} s"
     if isinstance(outcome, ALLOWED):
         sentence = str(outcome)
         assert isinstance(outcome, Cancelled) or (len(sentence) > 10 and "\n" not in sentence), sentence

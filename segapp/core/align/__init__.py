@@ -115,8 +115,9 @@ def align_stain(
     """Move the stain onto the RNA.
 
     The normalised cross-correlation of the stain and the blurred RNA is raised: a search over all shifts to 30 % of
-    the side, turns to 12 degrees and scales to 6 % finds where to start, gradient steps do the rest. The result never
-    has a lower NCC than the stain as it lies: where nothing better is found, it stays, and `Alignment.note` says so.
+    the side, turns to 12 degrees and scales to 6 % finds where to start, gradient steps do the rest. With
+    ``accept="better"`` it never finds a lower NCC than that of the stain as it lies: where nothing better is found,
+    the stain stays. `Alignment.note` says so, and says where a shift by hand lowers the NCC.
 
     Parameters
     ----------
