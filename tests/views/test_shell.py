@@ -1,6 +1,8 @@
 """The app without a browser: steps, sessions that come back, copies, keys, errors of features."""
 
+import io
 import json
+import zipfile
 from datetime import datetime
 
 import numpy as np
@@ -261,6 +263,25 @@ def test_every_format_is_in_the_menu_and_writes(app, tmp_path):
     menu.actions[EXPORTERS["tif"].title].click()
     (path,) = tmp_path.glob("*.tif")
     assert path.name in app.banner.text
+
+
+@pytest.mark.parametrize("name", ["csv", "ome-zarr"])
+def test_what_was_written_can_be_downloaded_a_folder_as_a_zip(app, tmp_path, sent, name):
+    from segapp.io.export import EXPORTERS
+
+    app.features["export"].write(name)
+    (path,) = tmp_path.glob(f"*{EXPORTERS[name].suffix}")
+    app.banner.action.click()
+    message, (content,) = sent[-1]
+    if path.is_file():
+        assert message["name"] == path.name and content == path.read_bytes()
+    else:
+        assert message["name"] == f"{path.name}.zip"
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            packed = {file: archive.read(file) for file in archive.namelist()}
+        assert packed == {
+            f"{path.name}/{file.relative_to(path)}": file.read_bytes() for file in path.rglob("*") if file.is_file()
+        }
 
 
 def test_a_file_that_cannot_be_written_is_said(app, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -123,9 +125,43 @@ class Export(Feature):
         self.app.background(work, done)
 
     def _offer(self, found: str, path: Path) -> None:
-        small = path.is_file() and path.stat().st_size <= LARGEST
+        files = [path] if path.is_file() else _files(path)
+        small = sum(file.stat().st_size for file in files) <= LARGEST
         self.banner.show(
-            f"{found}, written to {path}",
-            good=True,
-            action=("Download", lambda: self.app.download.offer(path.name, path.read_bytes())) if small else None,
+            f"{found}, written to {path}", good=True, action=("Download", lambda: self._hand(path)) if small else None
         )
+
+    @guarded
+    def _hand(self, path: Path) -> None:
+        """Hand what was written to the browser, a folder as a zip of it."""
+
+        def done(content: bytes, error: Exception | None) -> None:
+            if error is not None:
+                self.banner.show(f"{path.name} was not read again: {error}")
+                return
+            self.app.download.offer(path.name if path.is_file() else f"{path.name}.zip", content)
+
+        self.app.background(lambda: path.read_bytes() if path.is_file() else packed(path), done)
+
+
+def packed(folder: Path) -> bytes:
+    """Return a folder as the bytes of a zip file, in which it lies under its own name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "cells.zarr"
+    >>> store.mkdir()
+    >>> _ = (store / "zarr.json").write_text("{}")
+    >>> zipfile.ZipFile(io.BytesIO(packed(store))).namelist()
+    ['cells.zarr/zarr.json']
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # what a store holds is compressed already
+        for file in _files(folder):
+            archive.write(file, Path(folder.name) / file.relative_to(folder))
+    return content.getvalue()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
