@@ -192,7 +192,8 @@ def knee(values: np.ndarray) -> float | None:
     if ordered.dtype.kind == "f" and not np.array_equal(ordered, np.rint(ordered)):
         x = np.linspace(ordered[0], ordered[-1], N_BINS)
     else:
-        x = ordered[np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1.0))].astype(float)
+        # as floats once more: the largest integers have neighbours that no float tells apart
+        x = np.unique(ordered[np.append(True, ordered[1:] != ordered[:-1])].astype(float))
     return knee_of(x, np.searchsorted(ordered, x, side="right"))
 
 

@@ -116,3 +116,11 @@ def test_values_too_close_for_their_own_precision_are_cut_all_the_same():
     nearly = np.array([1.0, np.nextafter(1.0, 2.0)])
     with pytest.raises(InputError, match="as good as that"):
         otsu(nearly)
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.int64, np.float32, np.float64])
+def test_values_so_high_that_one_less_is_the_same_have_a_knee_or_none(dtype) -> None:
+    assert knee(np.full(9, 2**62, dtype)) is None
+    counts = np.repeat(np.arange(40), np.maximum(1, 2000 // 2 ** np.arange(40)))
+    # steps that the dtype tells apart from 2**40 on
+    assert knee(2.0**40 + 2.0**18 * counts.astype(dtype)) == 2.0**40 + 2.0**18 * knee(counts)
