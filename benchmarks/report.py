@@ -28,7 +28,7 @@ TITLES = {
     "density_coarse": "Density bins, binsize 20",
     "density_fine": "Density bins, binsize 4",
     "affine": "Affine alignment, stain shifted",
-    "spline": "Thin-plate spline, stain bent; 10 of the reference's 100 epochs",
+    "spline": "Thin-plate spline, stain bent",
 }
 
 INTRODUCTION = """\
