@@ -61,14 +61,15 @@ class Estimate:
         --------
         >>> Estimate(3_000_000, 1_000_000, 2 << 30, 12.0, 8 << 30).text()
         'About 3.0 million records and 1.0 megapixels: 2.1 GB of memory (8.6 GB are free) and 12 s.'
+        >>> Estimate(4_210, 16_384, 1 << 30, 2.0, None).text()
+        'About 4,210 records and 16,384 pixels: 1.1 GB of memory and 2 s.'
         """
         free = "" if self.free is None else f" ({self.free / 1e9:.1f} GB are free)"
         took = f"{self.seconds:.0f} s" if self.seconds < 90 else f"{self.seconds / 60:.0f} min"
-        pixels = f" and {self.pixels / 1e6:.1f} megapixels" if self.pixels else ""
-        text = (
-            f"About {self.records / 1e6:.1f} million records{pixels}: "
-            f"{self.memory / 1e9:.1f} GB of memory{free} and {took}."
-        )
+        records = f"{self.records / 1e6:.1f} million" if self.records >= 1e5 else f"{self.records:,}"
+        pixels = f"{self.pixels / 1e6:.1f} megapixels" if self.pixels >= 1e5 else f"{self.pixels:,} pixels"
+        seen = f"{records} records and {pixels}" if self.pixels else f"{records} records"
+        text = f"About {seen}: {self.memory / 1e9:.1f} GB of memory{free} and {took}."
         if self.fits:
             return text
         return f"{text} That is more than is free: close other programs, or cut the section into parts."

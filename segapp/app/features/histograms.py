@@ -78,7 +78,7 @@ class Histograms(Feature):
         values = self.session.peek(probe.source)
         if values is None:
             if not self.live.busy:
-                self._clear("It was not computed with these choices.")
+                self._clear("Not computed with these choices yet: press Update (Ctrl+Enter).")
             return
         again = probe.again(params)
         if not self._counted or self._counted[0] is not values or self._counted[1] != again:
