@@ -315,7 +315,7 @@ def test_warm_compiles():
 
 def test_landmarks_that_all_but_share_a_place_are_refused(sample):
     stain, rna = sample
-    close = ((5.0, 5.0, 5.0, 5.0), (40.0, 5.0, 40.0, 5.0), (8.0, 9.0, 40.0, 5.0 + 1e-200), (5.0, 40.0, 5.0, 40.0))
+    close = ((5.0, 5.0, 5.0, 5.0), (40.0, 5.0, 40.0, 5.0), (8.0, 9.0, 40.0, 5.0 + 1e-9), (5.0, 40.0, 5.0, 40.0))
     with pytest.raises(InputError, match="two landmarks end at the same place"):
         align_stain(stain, rna, TpsParams(landmarks=close))
 

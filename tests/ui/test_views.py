@@ -170,7 +170,8 @@ def test_escape_drops_the_stroke_then_the_tool(views):
 def test_landmarks_are_a_pair_in_either_order(views):
     key(views, "l")
     views.click(1, 0.5, 0.5)
-    assert "stain panel" in views.page.locator(".sg-hint").inner_text()
+    hint = views.page.locator(".sg-hint")
+    assert "stain panel" in hint.inner_text() and hint.get_attribute("title") == hint.inner_text()
     views.click(0, 0.6, 0.5)
     stroke = one(views)
     assert stroke["panels"] == ["stain", "rna"] and stroke["points"][0][0] > stroke["points"][1][0]

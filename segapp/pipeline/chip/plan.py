@@ -24,7 +24,7 @@ BASE, PROCESS = 600 << 20, 450 << 20
 PIXEL = {"window": 75, "network": 160}
 """Bytes of a pixel of a window with all that is computed on it at the peak, without and with a network."""
 
-SQUARE, RECORD, CELL = 120, 40, 250
+SQUARE, RECORD, CELL = 120, 90, 250
 """Bytes of a square of the density bins while they are divided, of a record while the table of a row of tiles is
 joined, and of a cell."""
 

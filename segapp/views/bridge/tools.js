@@ -83,6 +83,7 @@ class Tools {
   say(text) {
     const kernel = this.model.get("hint");
     this.hint.textContent = text || kernel || (this.tool.shape === "none" ? this.tool.doc : `${this.tool.title}: ${this.tool.doc} Esc leaves.`);
+    this.hint.title = this.hint.textContent;  // a narrow page cuts it off
     this.hint.classList.toggle("sg-told", Boolean(text || kernel));
   }
 
