@@ -8,13 +8,8 @@ import numpy as np
 
 from segapp.core.convolve import gauss_blur, gauss_blur_by_bin
 from segapp.core.params import Params, knob
+from segapp.core.score._knobs import diameter
 from segapp.core.score.lookup import bin_ranks
-
-
-def diameter(default: int) -> Any:
-    """Return the knob of the circle over which counts are summed, whose size depends on what is sought."""
-    doc = "Diameter of the circle over which counts are summed. Larger: smoother scores, small gaps closed."
-    return knob(default, unit="px", odd=True, ge=1, le=99, soft=(1, 21), doc=doc)
 
 
 class ScoreParams(Params):

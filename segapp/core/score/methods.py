@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from segapp.core.params import Variants, knob
-from segapp.core.score.gauss import GaussParams, ScoreParams, diameter
+from segapp.core.score._knobs import diameter
+from segapp.core.score.gauss import GaussParams, ScoreParams
 from segapp.core.score.mixture import MixtureKnobs
 from segapp.core.score.moran import MoranParams
 from segapp.core.score.propagation import PropagationKnobs
