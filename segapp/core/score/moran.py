@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import cv2
@@ -45,6 +46,52 @@ def moran_kernel(k: int) -> np.ndarray:
     return kernel
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean, and sums of the powers of the deviations from it, of pixels within density bins.
+
+    Two of them add up without the loss that sums of plain powers suffer (Pebay 2008, SAND2008-6212).
+
+    Parameters
+    ----------
+    n : int
+        Number of pixels.
+    mean : float
+        Mean of the blurred counts.
+    squares, cubes, fourths : float
+        Sums of the second to fourth powers of the deviations.
+
+    Examples
+    --------
+    >>> both = Moments(1, 1.0, 0.0, 0.0, 0.0) + Moments(1, 3.0, 0.0, 0.0, 0.0)
+    >>> both.mean, both.squares, both.fourths
+    (2.0, 2.0, 2.0)
+    """
+
+    n: int
+    mean: float
+    squares: float
+    cubes: float
+    fourths: float
+
+    def __add__(self, other: Moments) -> Moments:
+        n = self.n + other.n
+        if not self.n or not other.n:
+            return self if self.n else other
+        d, p, q = other.mean - self.mean, self.n / n, other.n / n
+        return Moments(
+            n,
+            self.mean + d * q,
+            self.squares + other.squares + d**2 * n * p * q,
+            self.cubes + other.cubes + d**3 * n * p * q * (p - q) + 3 * d * (p * other.squares - q * self.squares),
+            self.fourths
+            + other.fourths
+            + d**4 * n * p * q * (p * p - p * q + q * q)
+            + 6 * d**2 * (p * p * other.squares + q * q * self.squares)
+            + 4 * d * (p * other.cubes - q * self.cubes),
+        )
+
+
 def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) -> dict[str, Any]:
     """Return the moments of the blurred counts and the largest statistic: all that a window cannot know by itself.
 
@@ -62,22 +109,73 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
     dict
         mean, variance, expected and deviation of I under no autocorrelation, and largest statistic; floats.
     """
+    inside = slice(None), slice(None)
+    statistics = statistics_of(moments_of(counts, bins, params, inside), params)
+    if statistics["deviation"] > 0:
+        statistics["largest"] = largest_of(counts, bins, params, statistics, inside)
+    return statistics
+
+
+def moments_of(
+    counts: np.ndarray, bins: np.ndarray | None, params: MoranParams, inside: tuple[slice, slice]
+) -> Moments:
+    """Return the moments of the blurred counts in a part of an image, as they add up to those of the whole.
+
+    Parameters
+    ----------
+    counts, bins, params
+        As for `fit_moran`, with what the blur sees around `inside`.
+    inside : pair of slices
+        The part.
+    """
+    z = _blurred(counts, bins, params.k)[inside]
+    where = None if bins is None else frozen(np.ascontiguousarray(bins[inside]).ravel())
+    flat = np.ascontiguousarray(z).ravel()
+    n = flat.size if where is None else int(np.count_nonzero(where))
+    mean = float(flat.sum() / n) if n else 0.0
+    return Moments(n, mean, *_centre(flat, where, mean))
+
+
+def largest_of(
+    counts: np.ndarray,
+    bins: np.ndarray | None,
+    params: MoranParams,
+    statistics: Any,
+    inside: tuple[slice, slice],
+) -> float:
+    """Return the largest statistic of a part of an image, before it is scaled.
+
+    Parameters
+    ----------
+    counts, bins, params
+        As for `fit_moran`, with what the method sees around `inside`.
+    statistics : mapping
+        What `statistics_of` returned for the whole image.
+    inside : pair of slices
+        The part.
+    """
     z = _blurred(counts, bins, params.k)
+    _centre(z.ravel(), _flat(bins), statistics["mean"])
+    if inside == (slice(None), slice(None)):
+        return _score(z, bins, params, statistics, 1.0, None)
+    scores = np.zeros(z.shape)
+    _score(z, bins, params, statistics, 1.0, scores)
+    return float(scores[inside].max())
+
+
+def statistics_of(moments: Moments, params: MoranParams) -> dict[str, Any]:
+    """Return the numbers of the whole image from its moments; the largest statistic, which needs them, is 0 yet."""
     kernel = moran_kernel(params.moran_k)
-    n = z.size if bins is None else int(np.count_nonzero(bins))
-    mean = float(z.sum() / n) if n else 0.0
-    squares_of_z, fourths_of_z = _centre(z.ravel(), _flat(bins), mean)
-    m2 = squares_of_z / n if n else 0.0
+    n, mean = moments.n, moments.mean
+    m2 = moments.squares / n if n else 0.0
     statistics = {"mean": mean, "variance": m2, "expected": 0.0, "deviation": 0.0, "largest": 0.0}
     if n < 3 or m2 <= 1e-12 * max(mean**2, 1e-300):
         return statistics
-    b2 = fourths_of_z / n / m2**2
+    b2 = moments.fourths / n / m2**2
     total, squares = float(kernel.sum()), float((kernel**2).sum())
     variance = squares * (n - b2) / (n - 1) + total**2 * (2 * b2 - n) / ((n - 1) * (n - 2)) - total**2 / (n - 1) ** 2
     statistics["expected"] = -total / (n - 1)
     statistics["deviation"] = float(np.sqrt(variance)) if variance > 0 else 0.0
-    if statistics["deviation"] > 0:
-        statistics["largest"] = _score(z, bins, params, statistics, 1.0, None)
     return statistics
 
 
@@ -159,17 +257,18 @@ def _flat(bins: np.ndarray | None) -> np.ndarray | None:
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _centre(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float]:
-    """Take the mean from `z`, in place, and return the sums of squares and of fourth powers; outside is 0."""
-    squares = fourths = 0.0
+def _centre(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float, float]:
+    """Take the mean from `z`, in place, and return the sums of the second to fourth powers; outside is 0."""
+    squares = cubes = fourths = 0.0
     for i in range(z.size):
         z[i] -= mean
         if bins is not None and bins[i] == 0:
             z[i] = 0.0  # outside says nothing about its neighbours
         squared = z[i] * z[i]
         squares += squared
+        cubes += squared * z[i]
         fourths += squared * squared
-    return squares, fourths
+    return squares, cubes, fourths
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

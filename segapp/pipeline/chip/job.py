@@ -123,8 +123,8 @@ def look(job: Job, number: int, gathers: list[Gather], tile: Tile, exact: tuple[
     return tile
 
 
-_NEAR = 64
-"""Halo where only sums over circles are taken: more than half of the widest circle."""
+_NEAR = 128
+"""Halo where only sums over neighbourhoods are taken: more than the widest blur and neighbourhood reach together."""
 
 
 def _kept(seen: Evaluation) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from segapp.core import stain as stain_core
 from segapp.core.engines.prepare import percentiles_of
 from segapp.core.engines.stardist import predict as stardist
 from segapp.core.label import nuclei_rna
-from segapp.core.score import range as score_range
+from segapp.core.score.range import WHOLE, Range
 from segapp.core.tiling import Box
 from segapp.core.types import Fitted, ScoreInfo, Unavailable
 from segapp.io import models
@@ -116,6 +116,8 @@ class ScoreGather:
         density_params: Any = source.params["density"]
         self.binned = stage == "cell_score" and density_params.method != "off"
         self.needs: tuple[str, ...] = (self.counts, "bins") if self.binned else (self.counts,)
+        params = source.params[stage]
+        self.range = Range(params) if getattr(params, "method", "") in WHOLE else None
         self.info: ScoreInfo | None = None
         self.sampled: frozenset[Box] = frozenset()
 
@@ -135,8 +137,8 @@ class ScoreGather:
         counts, bins = self._images(seen)
         params: Any = seen.source.params[self.stage]
         if self.info is None:
-            if params.method in score_range.WHOLE:
-                return score_range.look(counts, bins, params, seen.window.inside)
+            if self.range is not None:
+                return self.range.look(counts, bins, seen.window.inside)
             return score.count_sums(counts, bins, params, seen.window.inside)
         rounds = 0
 
@@ -154,8 +156,8 @@ class ScoreGather:
         if self.info is not None:
             statistics = {**self.info.statistics, "rounds": min(math.ceil(sum(found) / len(found)), MOST_ROUNDS)}
             return ScoreInfo(self.info.method, self.info.k, statistics)
-        if params.method in score_range.WHOLE:
-            return score_range.settle(found, params)
+        if self.range is not None:
+            return self.range.settle(found)
         histograms: dict[str, np.ndarray] = {}
         for part in found:
             for name, row in part.items():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from segapp.core.types import Unavailable
+from segapp.core.score import fit_score
+from segapp.core.types import no_tick
 from segapp.pipeline.chip import run_chip
 from segapp.pipeline.chip.freeze import freeze
 from segapp.pipeline.chip.numbers import read_statistics
@@ -21,6 +22,9 @@ EXACT = {
     "nuclei alone": ("stain", [WATERSHED, "cells.method=nuclei"]),
     "limits": ("stain", [WATERSHED, "limits.min_area=150", "limits.max_area=600"]),
     "gauss": ("rna-total", ["cell_score.method=gauss", "density.method=off"]),
+    "moran": ("rna-total", ["cell_score.method=moran", "density.method=off"]),
+    "moran by bins": ("rna-total", ["cell_score.method=moran", "density.method=ward"]),
+    "moran I of nuclei": ("rna-nuclear", ["nuclei_score.method=moran", "nuclei_score.moran_statistic=I"]),
     "EM": ("rna-total", ["cell_score.method=EM"]),
     "EM+gauss": ("rna-total", ["cell_score.method=EM+gauss", "density.method=ward"]),
     "VI+gauss": ("rna-total", ["cell_score.method=VI+gauss", "density.method=off"]),
@@ -59,9 +63,15 @@ def test_edits_by_hand_are_replayed_across_tiles(small, tmp_path):
     assert result.summary["notes"] == list(session.get("edit_report"))
 
 
-def test_what_compares_each_pixel_with_all_others_is_refused(small, tmp_path):
-    with pytest.raises(Unavailable, match=r"moran.*choose"):
-        run_chip(small.chip, tmp_path / "out", preset="rna-total", set=["cell_score.method=moran"], tile=256)
+def test_morans_numbers_of_the_tiles_are_those_of_the_whole(small, tmp_path):
+    for changes in (["density.method=off"], ["density.method=ward"]):
+        changes = ["align.mode=off", "cell_score.method=moran", *changes]
+        out = tmp_path / changes[-1]
+        run_chip(small.chip, out, preset="rna-total", set=changes, tile=256)
+        of_tiles = read_statistics(out / "statistics.json")["cell_score"].statistics
+        session = small.session("rna-total", changes)
+        of_whole = fit_score(session.get("total"), session.get("bins"), session.params["cell_score"], no_tick)
+        assert of_tiles == pytest.approx(of_whole.statistics, rel=1e-12)
 
 
 def test_odd_tiles_give_the_same(small, tmp_path):
