@@ -1,14 +1,16 @@
 """Inputs for what runs on parts of a whole too large to hold: sums, windows with doubt, rows of a moved stain."""
 
+import math
+
 import numpy as np
 
 from segapp.core.density import LevelsParams, WardParams, grain
 from segapp.core.frame import StainParams
 from segapp.core.label.nuclei_rna import NUCLEI_RNA, count_clumps
 from segapp.core.resample import by_size
-from segapp.core.score import METHODS, count_sums
+from segapp.core.score import count_sums
 from segapp.core.score.mask import ScoreMaskParams
-from segapp.core.score.range import look
+from segapp.core.score.moran import moments_of, statistics_of
 from segapp.core.squares import bin_sums
 from segapp.core.stain import CytoplasmParams, NucleiMaskParams
 from segapp.core.tiling import Window, rim
@@ -16,9 +18,11 @@ from segapp.core.types import Grid, StainFile, Transcripts
 from tests.fuzz.cases_align import alignment
 from tests.fuzz.cases_images import shaped
 from tests.fuzz.cases_labels import _one_edit
-from tests.fuzz.cases_score import bare, score_params
+from tests.fuzz.cases_score import bare, moran_params, score_params
 from tests.fuzz.harness import Case
 from tests.fuzz.inputs import Gen
+
+WHOLE = slice(None), slice(None)
 
 
 def _window(g: Gen):
@@ -206,20 +210,19 @@ def _histograms(g: Gen):
     return (count_sums(counts, bins, params), params), {"by_bin": bins is not None}
 
 
-def _gauss(g: Gen):
-    return g.params(METHODS.option(g.pick(("gauss", "gauss", "moran"))), k=21, moran_k=21)
-
-
-def _look(g: Gen):
+def _moments(g: Gen):
     counts, bins = bare(g)
-    return counts, bins, _gauss(g), _inside(g, counts.shape)
+    return counts, bins, moran_params(g), _inside(g, counts.shape)
 
 
-def _settle(g: Gen):
-    params = g.params(METHODS.option("gauss"), k=21)
-    counts, bins = bare(g)
-    parts = [look(counts, bins, params, _inside(g, counts.shape)) for _ in range(g.int(0, 3))]
-    return parts, params
+def _all_moments(g: Gen):
+    parts = [moments_of(*_moments(g)) for _ in range(g.int(1, 3))]
+    return sum(parts[1:], parts[0]), moran_params(g)
+
+
+def _largest(g: Gen):
+    counts, bins, params, inside = _moments(g)
+    return counts, bins, params, statistics_of(moments_of(counts, bins, params, WHOLE), params), inside
 
 
 def _stain_params(g: Gen):
@@ -273,8 +276,9 @@ CASES = {
     "score.mask.fit_threshold": Case(
         lambda g: (g.exact(g.shape(), np.float32) / np.float32(300), g.params(ScoreMaskParams, mk=21))
     ),
-    "score.range.look": Case(_look),
-    "score.range.settle": Case(_settle),
+    "score.moran.largest_of": Case(_largest, lambda out, *_: math.isfinite(out)),
+    "score.moran.moments_of": Case(_moments, lambda out, *_: out.squares >= 0 and math.isfinite(out.fourths)),
+    "score.moran.statistics_of": Case(_all_moments, lambda out, *_: out["deviation"] >= 0),
     "stain.fit_cut": Case(lambda g: (g.image(g.shape()), _stain_params(g))),
     "stain.fit_cut_of": Case(_stain_histogram),
     "threshold.knee_of": Case(_cumulative),

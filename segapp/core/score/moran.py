@@ -111,9 +111,7 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
     """
     inside = slice(None), slice(None)
     statistics = statistics_of(moments_of(counts, bins, params, inside), params)
-    if statistics["deviation"] > 0:
-        statistics["largest"] = largest_of(counts, bins, params, statistics, inside)
-    return statistics
+    return {**statistics, "largest": largest_of(counts, bins, params, statistics, inside)}
 
 
 def moments_of(
@@ -154,6 +152,8 @@ def largest_of(
     inside : pair of slices
         The part.
     """
+    if statistics["deviation"] <= 0:
+        return 0.0  # no pixel stands out
     z = _blurred(counts, bins, params.k)
     _centre(z.ravel(), _flat(bins), statistics["mean"])
     if inside == (slice(None), slice(None)):
