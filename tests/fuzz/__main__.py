@@ -8,6 +8,7 @@ import faulthandler
 import importlib
 import multiprocessing
 import pkgutil
+import signal
 import statistics
 import sys
 import time
@@ -27,8 +28,11 @@ QUICK = 0.005
 """Seconds of a processor, in the middle of 100 calls, below which a function gets the many examples."""
 
 MANY, FEW = 10_000, 300
-IMPORTS = 300.0
-"""Seconds for the first examples of a function: torch and compilers are slow to start on a busy machine."""
+STUCK = 300.0
+"""Seconds by the clock for one example: nothing that goes on takes as long, however busy the machine is."""
+
+COMPILING = 120.0
+"""Seconds of a processor for one of the first examples of a function, which compile and import."""
 
 TWICE_EVERY = 8
 """Of the many examples, every so many is run twice to see that the result is the same."""
@@ -37,6 +41,8 @@ TWICE_EVERY = 8
 def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -> None:
     """Run the examples of one function in this process; tell how far it came and what went wrong."""
     faulthandler.enable()
+    # a kernel hears no exception: this signal ends the process and says where it was
+    faulthandler.register(signal.SIGPROF, chain=True)
     function, case = public_functions()[name], CASES[name]
     state = {"done": 0, "slowest": 0.0, "runs": start}
     times: list[float] = []
@@ -54,12 +60,14 @@ def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -
         )
         @given(st.data())
         def body(data: Any) -> None:
-            # a kernel hears no signal: this one ends the process and says where it was
-            faulthandler.dump_traceback_later(IMPORTS if warm else 2 * SLOWEST + 5, exit=True)
+            # time of a processor, so that other programs make nothing hang; by the clock, for what waits for ever
+            signal.setitimer(signal.ITIMER_PROF, COMPILING if warm else 2 * SLOWEST + 5)
+            faulthandler.dump_traceback_later(STUCK, exit=True)
             try:
                 twice = state["done"] % TWICE_EVERY == 0 or warm
                 seconds = run_example(function, case, Gen(data.draw), twice=twice, timed=not warm)
             finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 faulthandler.cancel_dump_traceback_later()
             if not warm:
                 state["done"] += 1
@@ -100,7 +108,8 @@ def judge(name: str, examples: int, start: int, most_seconds: float) -> tuple[in
         found = hears.recv()
     except EOFError:
         process.join()
-        found = (0, SLOWEST, "HANG" if process.exitcode == 1 else f"CRASH (exit code {process.exitcode})", "")
+        hung = process.exitcode in (1, -signal.SIGPROF)
+        found = (0, SLOWEST, "HANG" if hung else f"CRASH (exit code {process.exitcode})", "")
     process.join()
     return found
 
