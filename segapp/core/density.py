@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import warnings
 import zlib
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from segapp.core._regions import QUANTILE, describe, grow, ordered, without_back
 from segapp.core.checks import check_counts, check_labels, check_table_of_ids
 from segapp.core.convolve import gauss_blur
 from segapp.core.levels import LevelsParams, find_levels
+from segapp.core.notes import note
 from segapp.core.params import Params, Variants, knob
 from segapp.core.squares import part_sums, quarters, whole_squares
 from segapp.core.threshold import otsu
@@ -339,7 +339,7 @@ def cut_height(heights: np.ndarray) -> float:
     below = 1 - (x - x[0]) / (x[-1] - x[0]) - (y - y[-1]) / (y[0] - y[-1])
     at = int(below.argmax())
     if below[at] <= 0.05:
-        warnings.warn("the tree of densities has no knee; Otsu's threshold cuts it", UserWarning, stacklevel=2)
+        note("the tree of densities has no knee; Otsu's threshold cuts it", stacklevel=2)
         return otsu(heights)
     return float(x[at])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from segapp.core.checks import check_labels
+from segapp.core.notes import note
 from segapp.core.params import Params, knob
 from segapp.core.types import InputError
 
@@ -111,7 +111,7 @@ def draw_regions(corners: np.ndarray, weights: np.ndarray | None, *, n: int, see
         raise InputError("the weights of the regions must be 0 or more and not all 0: there is no RNA, or check them.")
     possible = int((share > 0).sum())
     if possible < n:
-        warnings.warn(f"only {possible} regions can be drawn, not {n}", UserWarning, stacklevel=2)
+        note(f"only {possible} regions can be drawn, not {n}", stacklevel=2)
     rng = np.random.default_rng(seed)
     return corners[rng.choice(len(corners), min(n, possible), replace=False, p=share / share.sum())]
 
@@ -175,7 +175,7 @@ def place_regions(
                 f"y from {low[2]} to {low[2] + shape[1]}."
             )
         if (kept != whole).any():
-            warnings.warn(f"the region {tuple(region)} is cut off at the edge", UserWarning, stacklevel=4)
+            note(f"the region {tuple(region)} is cut off at the edge", stacklevel=4)
         placed.append(kept)
     return np.array(placed, np.int64)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import cv2
 import numpy as np
 
 from segapp.core.checks import check_image, check_odd
+from segapp.core.notes import note
 from segapp.core.types import InputError
 
 N_BINS = 256
@@ -245,7 +244,7 @@ def knee_or_otsu(values: np.ndarray) -> float:
     found = knee(values)
     if found is not None:
         return found
-    warnings.warn("the distribution has no knee; Otsu's threshold is used in its place", UserWarning, stacklevel=2)
+    note("the distribution has no knee; Otsu's threshold is used in its place", stacklevel=2)
     return otsu(values)
 
 

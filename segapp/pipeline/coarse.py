@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from segapp.core.label.cells import ComponentsCells
+from segapp.core.notes import collected
 from segapp.core.params import Params, knobs
 from segapp.core.score.mask import default_mk
 from segapp.core.types import Tick
@@ -77,8 +77,7 @@ def coarse_cells(snapshot: Snapshot, store: Store, window: Box | None, tick: Tic
             for name, value in values.items()
         }
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is to be said of the data is said with the result
+    with collected():  # what is to be said of the data is said with the result
         few = thin(held)
         if "cell_mask" in names:
             found = _mask(snapshot, store, mask, step, thin, tick)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from segapp.core.notes import collected
 from segapp.core.params import Params
 from segapp.core.types import Cancelled, Tick, Unavailable, no_tick
 from segapp.pipeline.stage import Choice, Pipeline, Stage
@@ -171,10 +170,9 @@ def _run(
     if listener is not None:
         listener.started(stage.name)
     began = time.perf_counter()
-    notes: list[str] = []
     try:
         needs = {name: held[name] for name in stage.needs_of(choice)}
-        with _noted(notes):
+        with collected() as notes:
             given = None
             if snapshot.numbers is not None:
                 given = snapshot.numbers.given(snapshot.params, stage.name, stage_tick)
@@ -193,19 +191,6 @@ def _run(
     if listener is not None:
         listener.finished(stage.name, seconds)
     return entry
-
-
-@contextmanager
-def _noted(notes: list[str]) -> Iterator[None]:
-    """Collect what the core warns a user of; warnings of other kinds go on as they came."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for item in caught:
-        if item.category is UserWarning:
-            notes.append(str(item.message))
-        else:
-            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
 
 
 def _fit(snapshot: Snapshot, store: Store, stage: Stage, needs: Mapping[str, Any], tick: Tick) -> Any:

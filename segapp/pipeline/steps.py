@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from segapp.core import align, cautions, density, edits, engines, frame, rna, score
 from segapp.core import stain as stain_core
 from segapp.core.label import cells, nuclei_rna, select, watershed
+from segapp.core.notes import note
 from segapp.core.types import Fitted, Grid, ScoreInfo, StainFile, Tick, Transcripts, Unavailable
 from segapp.io import models
 
@@ -31,9 +31,9 @@ def place_stain(
     placed = frame.place_stain(stain_file, transcripts, um, params)
     onto = None if stain_file is None else frame.resampling(stain_file, transcripts, um, params)
     if onto is not None:
-        _note(onto.text)
+        note(onto.text)
     if stain_file is not None and um > WIDE_UM:
-        _note(
+        note(
             f"At {um:g} um a nucleus is a few pixels wide: outlines are coarse, and kernels and areas, which are in "
             "px, want far smaller numbers than at 0.5 um."
         )
@@ -46,12 +46,12 @@ def count_rna(
     """Transcripts -> nuclear counts, total counts, where the nuclear ones come from, the frame with its pixel size."""
     grid = dataclasses.replace(extent, um_per_px=rna.pixel_size(transcripts, params))
     if grid.um_per_px > WIDE_UM:
-        _note(
+        note(
             f"A pixel is {grid.um_per_px:g} um wide and may hold several cells: RNA alone tells cells apart only where "
             "pixels are far smaller than a cell; use a stain, or a finer binning."
         )
     for sentence in rna.cautions(transcripts, params):
-        _note(sentence)
+        note(sentence)
     return (*rna.rna_layers(transcripts, grid, params), grid)
 
 
@@ -151,14 +151,14 @@ def label_rna_nuclei(
 ) -> tuple[np.ndarray]:
     """Nuclear counts, all counts, scores and mask -> nuclei."""
     if nuclear is not None and params.method != "peaks" and cautions.counts_are_dense(nuclear, rna_nuclei_mask):
-        _note(
+        note(
             f"The counts are dense, and nuclei by {params.method} merge there: set nuclei_rna.method=peaks, or "
             "rna.nuclear to unspliced RNA or genes that stay in the nucleus."
         )
     if nuclear is not None and getattr(params, "landscape", "") == "rna":
         rows, columns = cautions.track_lines(nuclear)
         if len(rows) or len(columns):
-            _note(_LINES.format(n=len(rows) + len(columns), what="nuclei", other="nuclei_rna.landscape=distance"))
+            note(_LINES.format(n=len(rows) + len(columns), what="nuclei", other="nuclei_rna.landscape=distance"))
     counts = _nuclear(nuclear, "")
     found = nuclei_rna.label_nuclei_rna(
         counts, nuclei_scores, rna_nuclei_mask, params, tick, total=total, fitted=statistics
@@ -239,9 +239,9 @@ def label_cells(
     if params.method == "watershed":
         rows, columns = cautions.track_lines(total)
         if len(rows) or len(columns):
-            _note(_LINES.format(n=len(rows) + len(columns), what="cells", other="cells.method=components or expand"))
+            note(_LINES.format(n=len(rows) + len(columns), what="cells", other="cells.method=components or expand"))
     if selected_nuclei is None and cell_mask is not None:
-        _note(
+        note(
             "Total RNA shows where cells are, rarely where one ends: touching cells merge. Nuclei from a stain or from "
             "nuclear RNA tell them apart."
         )
@@ -255,7 +255,7 @@ def apply_edits(
     """Replay the edits on nuclei and cells; what no longer applies is listed."""
     found = edits.apply_edits(selected_nuclei, cell_labels, params)
     for sentence in found[2]:
-        _note(sentence)
+        note(sentence)
     return found
 
 
@@ -264,11 +264,6 @@ def apply_limits(
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Keep cells within the area limits; the others become ghosts, their nuclei are dropped with them."""
     return edits.keep_within_limits(edited_nuclei, edited_cells, params)
-
-
-def _note(text: str) -> None:
-    """Say something of the data that the user should know; it becomes a note of the stage's status."""
-    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _certain(nuclei: np.ndarray | None) -> np.ndarray | None:

@@ -197,5 +197,6 @@ CASES = {
     ),
     "synthetic.rna.track_lines": Case(lambda g: (rng(g), g.int(1, 3000), FROZEN), lambda out, _, n, __: len(out) == n),
     "synthetic.ssdna.draw_stain": Case(lambda g: (rng(g), anatomy(g), FROZEN)),
+    "notes.note": Case(lambda g: (g.pick(("", "no RNA here", "µ")), g.int(1, 3))),
     "types.no_tick": Case(lambda g: (g.int(0, 9), g.int(0, 9))),
 }

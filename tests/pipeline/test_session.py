@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+from segapp.core.notes import collected, note
 from segapp.core.params import Params
 from segapp.core.types import Cancelled, InputError, Unavailable
 from segapp.pipeline.runner import Runner
@@ -213,7 +214,7 @@ def test_the_repr_is_a_table_of_stages(session):
 
 def test_what_a_stage_warns_of_is_kept_as_a_note(calls):
     def run(params, tick, base):
-        warnings.warn("no knee here; Otsu's threshold stands in", UserWarning, stacklevel=2)
+        note("no knee here; Otsu's threshold stands in")
         return (base.values,)
 
     pipeline = Pipeline(Stage("only", "Only", "Only.", Params, ("base",), ("table",), run), inputs={"base": True})
@@ -221,3 +222,28 @@ def test_what_a_stage_warns_of_is_kept_as_a_note(calls):
     session.preset, session.inputs = "none", {"base": Numbers(np.arange(4.0), "d")}
     session.get("table")
     assert session.status("only").reason == "no knee here; Otsu's threshold stands in"
+
+
+def test_notes_of_one_thread_are_not_those_of_another_nor_change_its_warnings():
+    inside, told = threading.Event(), threading.Event()
+    heard = []
+
+    def work():
+        with collected() as notes:
+            inside.set()
+            assert told.wait(10)
+            note("of the worker")
+        heard.extend(notes)
+
+    worker = threading.Thread(target=work)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        filters = list(warnings.filters)
+        worker.start()
+        assert inside.wait(10)
+        assert warnings.filters == filters
+        note("of the page")
+        told.set()
+        worker.join()
+    assert heard == ["of the worker"]
+    assert [str(item.message) for item in caught] == ["of the page"]
