@@ -117,8 +117,8 @@ def fit_cut(stain: np.ndarray, params: NucleiMaskParams | CytoplasmParams) -> Fi
     >>> fit_cut(np.array([[1, 1, 90, 91]], np.uint8), CytoplasmParams(otsu_classes=2)).statistics
     {'low': 0.0, 'high': 255.0, 'cut': 1}
     """
-    low, high = _range(check_image(stain, "stain"))
-    return _fitted(low, high, _otsu_cut(_levels(stain, low, high), params.otsu_classes, params.otsu_index))
+    low, high = find_range(check_image(stain, "stain"))
+    return _fitted(low, high, _otsu_cut(to_levels(stain, low, high), params.otsu_classes, params.otsu_index))
 
 
 def fit_cut_of(histogram: np.ndarray, dtype: np.dtype, params: NucleiMaskParams | CytoplasmParams) -> Fitted:
@@ -149,16 +149,9 @@ def fit_cut_of(histogram: np.ndarray, dtype: np.dtype, params: NucleiMaskParams 
     >>> fit_cut_of(counts, np.dtype(np.uint8), CytoplasmParams(otsu_classes=2)).statistics
     {'low': 0.0, 'high': 255.0, 'cut': 1}
     """
+    low, high = find_range_of(histogram, dtype)
     there = np.flatnonzero(histogram)
-    low, high = float(there[0]), float(there[-1])
-    if low == high:
-        raise _constant(low)
-    if dtype == np.uint8:
-        low, high = 0.0, 255.0
-    else:
-        rank = _rank(int(histogram.sum()))
-        high = _without_hot(low, high, float(np.searchsorted(np.cumsum(histogram), rank, side="right")))
-    levels = _levels(there.astype(dtype), low, high)
+    levels = to_levels(there.astype(dtype), low, high)
     counts = np.bincount(levels, histogram[there], 256)
     first, last = int(levels[0]), int(levels[-1])
     try:
@@ -197,7 +190,7 @@ def mask_nuclei(stain: np.ndarray, params: NucleiMaskParams, fitted: Fitted | No
     100
     """
     numbers = (fit_cut(stain, params) if fitted is None else fitted).statistics
-    levels = _levels(check_image(stain, "stain"), numbers["low"], numbers["high"])
+    levels = to_levels(check_image(stain, "stain"), numbers["low"], numbers["high"])
     bright = levels >= numbers["cut"]
     return close_open(bright & local_threshold(levels, params.local_k, params.offset), params.mk)
 
@@ -230,7 +223,7 @@ def mask_cells(stain: np.ndarray, params: CytoplasmParams, fitted: Fitted | None
     32
     """
     numbers = (fit_cut(stain, params) if fitted is None else fitted).statistics
-    levels = _levels(check_image(stain, "stain"), numbers["low"], numbers["high"])
+    levels = to_levels(check_image(stain, "stain"), numbers["low"], numbers["high"])
     return close_open(levels >= numbers["cut"], params.mk)
 
 
@@ -259,11 +252,27 @@ def to_8_bit(stain: np.ndarray) -> np.ndarray:
     array([[  0,   2, 255]], dtype=uint8)
     """
     stain = check_image(stain, "stain")
-    return _levels(stain, *_range(stain))
+    return to_levels(stain, *find_range(stain))
 
 
-def _range(stain: np.ndarray) -> tuple[float, float]:
-    """Return what becomes 0 and 255."""
+def find_range(stain: np.ndarray) -> tuple[float, float]:
+    """Return the brightness that becomes 0 and 255 where a stain is brought to 256 levels; see `to_8_bit`.
+
+    Parameters
+    ----------
+    stain : (H, W) array, 8-bit, 16-bit or float
+        Brightness, finite.
+
+    Raises
+    ------
+    InputError
+        When all pixels are the same.
+
+    Examples
+    --------
+    >>> find_range(np.array([[3, 9]], np.uint8)), find_range(np.array([[3, 9]], np.uint16))
+    ((0.0, 255.0), (3.0, 9.0))
+    """
     low, high = float(stain.min()), float(stain.max())
     if low == high:
         raise _constant(low)
@@ -272,11 +281,36 @@ def _range(stain: np.ndarray) -> tuple[float, float]:
     return low, _without_hot(low, high, float(np.partition(stain.ravel(), _rank(stain.size))[_rank(stain.size)]))
 
 
+def find_range_of(histogram: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
+    """Return the same as `find_range` from the number of pixels of each brightness 0, 1, 2, ...
+
+    Examples
+    --------
+    >>> find_range_of(np.bincount([3, 9]), np.dtype(np.uint16))
+    (3.0, 9.0)
+    """
+    there = np.flatnonzero(histogram)
+    low, high = float(there[0]), float(there[-1])
+    if low == high:
+        raise _constant(low)
+    if dtype == np.uint8:
+        return 0.0, 255.0
+    rank = _rank(int(histogram.sum()))
+    return low, _without_hot(low, high, float(np.searchsorted(np.cumsum(histogram), rank, side="right")))
+
+
 def _without_hot(low: float, high: float, usual: float) -> float:
     return usual if high - low > _HOT_FACTOR * (usual - low) > 0 else high
 
 
-def _levels(stain: np.ndarray, low: float, high: float) -> np.ndarray:
+def to_levels(stain: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Bring a stain, or a window of it, to 256 levels between two brightnesses; 8-bit stains stay as they are.
+
+    Examples
+    --------
+    >>> to_levels(np.array([[0, 10, 15, 20, 99]], np.uint16), 10, 20).tolist()
+    [[0, 0, 128, 255, 255]]
+    """
     if stain.dtype == np.uint8:
         return stain
     scaled = (stain.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))

@@ -291,3 +291,24 @@ def warm() -> None:
     window = Window((0, 0, 1, 1), (0, 0, 1, 1), (1, 1))
     one = np.ones((1, 1), np.int32)
     measure_objects(one, one, window)
+
+
+def spread_over(tiles: list[tuple[Box, int]], n: int) -> frozenset[Box]:
+    """Choose tiles that are spread evenly over the half with most records.
+
+    Parameters
+    ----------
+    tiles : list of (Box, int)
+        Cores, and how many records each holds.
+    n : int
+        How many, at most.
+
+    Examples
+    --------
+    >>> sorted(spread_over([((0, x, 8, x + 8), x % 16) for x in range(0, 64, 8)], 2))
+    [(0, 8, 8, 16), (0, 56, 8, 64)]
+    """
+    rich = sorted(tiles, key=lambda tile: -tile[1])[: max(len(tiles) // 2, 1)]
+    cores = sorted(core for core, _ in rich)
+    at = np.linspace(0, len(cores) - 1, min(n, len(cores))).astype(int)
+    return frozenset(cores[i] for i in at)

@@ -85,9 +85,9 @@ def fit_network(params: Any, tick: Tick, stain: np.ndarray) -> Any:
     return engines.ENGINES[params.engine].fit(stain, params, models.open_model(params), tick)
 
 
-def answer_network(params: Any, tick: Tick, stain: np.ndarray, numbers: Fitted) -> Any:
-    """Window of a stain and the numbers of the whole -> what a network answers there."""
-    return engines.ENGINES[params.engine].fit(stain, params, models.open_model(params), tick, numbers.statistics)
+def answer_network(params: Any, tick: Tick, stain: np.ndarray, numbers: Fitted, at: tuple[int, int]) -> Any:
+    """Window of a stain, the numbers of the whole and its place there -> what a network answers in the window."""
+    return engines.ENGINES[params.engine].fit(stain, params, models.open_model(params), tick, numbers.statistics, at)
 
 
 def predict_nuclei(

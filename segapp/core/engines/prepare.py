@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import numpy as np
 
 from segapp.core.checks import check_image
-from segapp.core.stain import to_8_bit
+from segapp.core.engines.clahe import Contrast, find_contrast
 from segapp.core.types import InputError
-
-_CLAHE_GRID = (100, 100)
-"""Tiles of the local contrast equalisation along each side, as the field sets them whatever the size of the image."""
 
 
 def equalize(stain: np.ndarray, clip_limit: float) -> np.ndarray:
@@ -51,8 +51,35 @@ def equalize(stain: np.ndarray, clip_limit: float) -> np.ndarray:
         )
     if not clip_limit:
         return stain
-    made: np.ndarray = cv2.createCLAHE(clip_limit, _CLAHE_GRID).apply(np.ascontiguousarray(to_8_bit(stain)))
-    return made
+    return find_contrast(stain, clip_limit).apply(stain)
+
+
+def equalize_window(stain: np.ndarray, frozen: Mapping[str, Any], at: tuple[int, int]) -> np.ndarray:
+    """Equalise a window of a stain as the whole was.
+
+    Parameters
+    ----------
+    stain : (h, w) array
+        The window.
+    frozen : mapping
+        Numbers of the whole; ``contrast`` as `segapp.core.engines.clahe.Contrast.to_json` gives it, where there is one.
+    at : (int, int)
+        Row and column of the window in the whole.
+
+    Returns
+    -------
+    (h, w) array
+        uint8, or the window itself where the whole was not equalised.
+
+    Examples
+    --------
+    >>> stain = np.random.default_rng(0).integers(0, 256, (120, 130), np.uint8)
+    >>> frozen = {"contrast": find_contrast(stain, 2.0).to_json()}
+    >>> bool(np.all(equalize_window(stain[30:50, 8:], frozen, (30, 8)) == equalize(stain, 2.0)[30:50, 8:]))
+    True
+    """
+    contrast = frozen.get("contrast")
+    return stain if contrast is None else Contrast.from_json(contrast).apply(stain, at)
 
 
 def percentiles(image: np.ndarray, low: float, high: float) -> tuple[float, float]:

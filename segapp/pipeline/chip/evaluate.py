@@ -94,7 +94,8 @@ class Evaluation:
         if stage in self.statistics:
             found = self.statistics[stage]
             if stage == "nuclei_network":  # what a network answers is one of the window
-                return steps.answer_network(self.source.params[stage], self.tick, needs["stain"], found)
+                at = self.window.box[:2]
+                return steps.answer_network(self.source.params[stage], self.tick, needs["stain"], found, at)
             return found
         raise Unavailable(f"the numbers of {stage} are not known yet: gather them on the chip, or estimate them, first")
 

@@ -17,9 +17,10 @@ from segapp.core.types import Tick
 from segapp.io.chip import Chip
 from segapp.pipeline.chip.alignment import WHOLE_SIDE, find_alignment
 from segapp.pipeline.chip.evaluate import Evaluation
+from segapp.pipeline.chip.network import NetworkGather
 from segapp.pipeline.chip.numbers import read_statistics, write_statistics
 from segapp.pipeline.chip.source import Source, snapshot_of
-from segapp.pipeline.chip.statistics import NetworkGather, PeaksGather, ScoreGather, gathers
+from segapp.pipeline.chip.statistics import PeaksGather, ScoreGather, gathers
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.stages import PIPELINE
 
@@ -236,6 +237,8 @@ class Kept:
         places = self._sampled(source)
         if isinstance(gather, ScoreGather | NetworkGather):
             gather.choose([(core, 1) for core in places])
+        if isinstance(gather, NetworkGather):
+            gather.start_small(source)
         windows = [Window.around(core, AROUND, source.shape) for core in places]
         seen = [Evaluation(source, window, found) for window in windows]
         if isinstance(gather, PeaksGather) and gather.peaks:

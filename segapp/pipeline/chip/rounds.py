@@ -12,9 +12,10 @@ from segapp.io.chip.store import SIDE
 from segapp.pipeline.chip import job as tasks
 from segapp.pipeline.chip.alignment import find_alignment, move_stain
 from segapp.pipeline.chip.job import Job, Tile, name_of
+from segapp.pipeline.chip.network import NetworkGather
 from segapp.pipeline.chip.numbers import read_statistics, write_statistics
 from segapp.pipeline.chip.source import Source
-from segapp.pipeline.chip.statistics import Gather, NetworkGather, ScoreGather, gathers, upstream
+from segapp.pipeline.chip.statistics import Gather, ScoreGather, gathers, upstream
 from segapp.pipeline.chip.workers import Workers
 from segapp.pipeline.stages import PIPELINE
 

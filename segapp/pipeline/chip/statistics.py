@@ -13,22 +13,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from segapp.core import density, score, squares
+from segapp.core import density, score, squares, tiling
 from segapp.core import stain as stain_core
-from segapp.core.engines.prepare import percentiles_of
-from segapp.core.engines.stardist import predict as stardist
 from segapp.core.label import nuclei_rna
 from segapp.core.score.range import WHOLE, Range
 from segapp.core.tiling import Box
-from segapp.core.types import Fitted, ScoreInfo, Unavailable
-from segapp.io import models
+from segapp.core.types import Fitted, ScoreInfo
 from segapp.pipeline.chip.evaluate import Evaluation
+from segapp.pipeline.chip.network import NetworkGather
 from segapp.pipeline.chip.source import Source
 from segapp.pipeline.stage import Choice
 from segapp.pipeline.stages import PIPELINE
-
-SCALED = 5
-"""Tiles on which the size of nuclei is measured for a network."""
 
 MOST_ROUNDS = 40
 """Rounds of belief propagation at most. Each is a pixel that windows have to be larger; where messages do not settle by
@@ -123,7 +118,7 @@ class ScoreGather:
 
     def choose(self, tiles: list[tuple[Box, int]]) -> None:
         """Choose the tiles on which rounds are counted: spread evenly over those with much RNA."""
-        self.sampled = _spread_over(tiles, SAMPLED)
+        self.sampled = tiling.spread_over(tiles, SAMPLED)
 
     def wants(self, core: Box, records: int) -> bool:
         """All tiles at first, then the sampled ones."""
@@ -230,64 +225,6 @@ class PeaksGather:
             return Fitted()
         sums = np.sum(list(parts), axis=0).tolist()
         return nuclei_rna.settle_peaks([float(self.pixels), *sums[1:]], params, masked=True, known=True)
-
-
-class NetworkGather:
-    """What is black and white to a network, then the size of nuclei on a few tiles."""
-
-    stage = "nuclei_network"
-    needs: tuple[str, ...] = ("stain",)
-
-    def __init__(self, source: Source) -> None:
-        params: Any = source.params["nuclei_network"]
-        if params.engine != "stardist":
-            raise Unavailable(f"the network {params.engine} is not run on a chip; set nuclei_network.engine=stardist")
-        if params.equalize:
-            raise Unavailable(
-                "local equalisation before a network depends on the size of the image and is not run on a chip; set "
-                "nuclei_network.equalize=0"
-            )
-        self.bounds: tuple[float, float] | None = None
-        self.sampled: frozenset[Box] = frozenset()
-
-    def choose(self, tiles: list[tuple[Box, int]]) -> None:
-        """Choose a few tiles with much RNA, where there are nuclei."""
-        self.sampled = _spread_over(tiles, SCALED)
-
-    def wants(self, core: Box, records: int) -> bool:
-        """All tiles at first, then the sampled ones."""
-        return self.bounds is None or core in self.sampled
-
-    def look(self, seen: Evaluation) -> Any:
-        """Return the histogram of a tile, or the scale that its nuclei ask for."""
-        stain = seen.core("stain")
-        if self.bounds is None:
-            return np.bincount(stain.ravel())
-        params: Any = seen.source.params[self.stage]
-        if stain.min() == stain.max():
-            return None
-        return stardist.find_scale(stain, params, models.open_model(params), self.bounds)
-
-    def settle(self, parts: Iterable[Any], params: Any) -> Any | None:
-        """Freeze brightness and scale; scales are sixteenths, so that windows of every tile meet the same grid."""
-        if self.bounds is None:
-            shares = stardist.percents(params, models.open_model(params))
-            whole = np.zeros(1 << 16, np.int64)
-            for part in parts:
-                whole[: len(part)] += part
-            self.bounds = (0.0, 1.0) if shares is None else percentiles_of(whole, *shares)
-            return None
-        scales = [part for part in parts if part is not None] or [1.0]
-        scale = max(round(float(np.median(scales)) * 16), 1) / 16
-        return Fitted({"scale": scale, "black": self.bounds[0], "white": self.bounds[1]})
-
-
-def _spread_over(tiles: list[tuple[Box, int]], n: int) -> frozenset[Box]:
-    """Choose `n` tiles spread evenly over the half with most records."""
-    rich = sorted(tiles, key=lambda tile: -tile[1])[: max(len(tiles) // 2, 1)]
-    cores = sorted(core for core, _ in rich)
-    at = np.linspace(0, len(cores) - 1, min(n, len(cores))).astype(int)
-    return frozenset(cores[i] for i in at)
 
 
 def gathers(source: Source, stages: Iterable[str]) -> list[Gather]:

@@ -88,7 +88,8 @@ class WindowNumbers:
             return None
         found = self.kept.numbers(self._of_chip(params), stage, tick)
         if stage == "nuclei_network":  # what a network answers is one of the window
-            return steps.answer_network(params[stage], tick, needs["stain"], found)
+            at = self._window(Source(self.kept.chip, params)).box[:2]
+            return steps.answer_network(params[stage], tick, needs["stain"], found, at)
         return found
 
     def _of_chip(self, params: Mapping[str, Params]) -> Mapping[str, Params]:

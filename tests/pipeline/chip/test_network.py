@@ -1,11 +1,24 @@
 """The bundled network in tiles, and nuclei that it shares with the watershed."""
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from segapp.core.engines.prepare import equalize, percentiles
+from segapp.core.types import StainFile, Unavailable
+from segapp.io.chip import convert_chip
 from segapp.pipeline.chip import run_chip
 from segapp.pipeline.chip.freeze import freeze
+from segapp.pipeline.chip.kept import Kept
 from segapp.pipeline.chip.numbers import read_statistics
+from segapp.pipeline.chip.window import ChipWindow
+from segapp.pipeline.job import patches_of
+from segapp.pipeline.session import Session
 from tests.pipeline.chip.conftest import labels_of, same_partition
+
+ENGINES = Path(__file__).parents[2] / "core" / "engines" / "fixtures"
+NETWORK = ["align.mode=off", "nuclei.source=network", "cells.method=nuclei"]
 
 
 def test_the_network_gives_the_same_nuclei_in_tiles(small, tmp_path):
@@ -21,3 +34,45 @@ def test_the_network_gives_the_same_nuclei_in_tiles(small, tmp_path):
     assert len(np.unique(whole)) - 1 == tiled.max()
     assert np.mean((whole > 0) != (tiled > 0)) < 1e-4
     assert same_partition(tiled[30:-30, 30:-30], whole[30:-30, 30:-30]) or np.mean((whole > 0) != (tiled > 0)) > 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_stain_is_equalised_in_tiles_as_it_is_whole(small, tmp_path, dtype):
+    image = small.image.image.astype(dtype) * (1 if dtype == np.uint8 else 40)
+    chip = convert_chip(small.gem, tmp_path / "chip", stain=StainFile(image, digest=f"as {np.dtype(dtype)}"))
+    model = [f"nuclei_network.model={ENGINES / 'tiny'}", "nuclei_network.scale=1", "nuclei_network.equalize=2"]
+    run_chip(chip, tmp_path / "out", preset="stain", set=[*NETWORK, *model], tile=256)
+    found = read_statistics(tmp_path / "out" / "statistics.json")["nuclei_network"].statistics
+    stain = np.ascontiguousarray(image)
+    assert (found["black"], found["white"]) == percentiles(equalize(stain, 2.0), 1.0, 99.8)
+    session = small.session("stain", [*NETWORK, *model])
+    session.load(small.records, StainFile(image))
+    whole, tiled = session.get("cells"), labels_of(tmp_path / "out")
+    plain = small.session("stain", [*NETWORK, *model[:2], "nuclei_network.equalize=0"]).get("cells")
+    assert len(np.unique(whole)) - 1 == tiled.max() > 50
+    assert np.mean((whole > 0) != (tiled > 0)) < 1e-4
+    # equalising makes far more of a difference than the last bit of a convolution
+    assert np.mean((whole > 0) != (plain > 0)) > 1e-2
+
+
+def test_a_window_is_equalised_by_its_place_on_the_chip(small):
+    model = [f"nuclei_network.model={ENGINES / 'tiny'}", "nuclei_network.scale=1", "nuclei_network.equalize=2"]
+    window = ChipWindow(Kept(small.chip), Session())
+    window.session.use_preset("stain")
+    window.session.set_many(patches_of(window.session, [*NETWORK, *model]))
+    frame = window.frame
+    window.open(type(frame)(frame.x0 + 256, frame.y0 + 256, 256, 256, frame.um_per_px))
+    scores = window.session.get("network_scores")
+    whole = small.session("stain", [*NETWORK, *model]).get("network_scores")[256:512, 256:512]
+    inner = np.s_[96:, 96:]
+    # a chip this small is its own small picture, and the percentiles are of places
+    assert np.abs(scores[inner] - whole[inner]).mean() < 0.01
+
+
+def test_a_network_of_another_package_is_refused_with_what_to_do(small, tmp_path):
+    for change, said in (
+        ("nuclei_network.engine=cellpose", "set nuclei_network.engine=stardist"),
+        ("nuclei_network.model=2D_versatile_fluo", "predictor=torch"),
+    ):
+        with pytest.raises(Unavailable, match=said):
+            run_chip(small.chip, tmp_path / change, preset="stain", set=[*NETWORK, change], tile=256)

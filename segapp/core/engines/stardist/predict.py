@@ -12,7 +12,7 @@ import numpy as np
 
 from segapp.core.engines.model import Model, Nuclei
 from segapp.core.engines.options import FLOOR, StardistParams
-from segapp.core.engines.prepare import equalize, percentiles, resize
+from segapp.core.engines.prepare import equalize, equalize_window, percentiles, resize
 from segapp.core.engines.stardist.network import network, reach
 from segapp.core.engines.stardist.polygons import largest_pieces, render, suppress
 from segapp.core.engines.tiles import tiles, windows
@@ -69,6 +69,7 @@ def fit(
     model: Model,
     tick: Tick = no_tick,
     frozen: Mapping[str, Any] | None = None,
+    at: tuple[int, int] = (0, 0),
 ) -> Candidates:
     """Run the network over the stain, tile by tile.
 
@@ -84,7 +85,9 @@ def fit(
         Progress and cancel.
     frozen : mapping, optional
         ``scale``, ``black`` and ``white`` of a whole stain, where `stain` is a window of it; see `find_scale` and
-        `percents`.
+        `percents`; and its ``contrast``, see `segapp.core.engines.prepare.equalize_window`.
+    at : (int, int)
+        Row and column of the window in the whole.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def fit(
     are those for the whole image. Memory grows with a tile, and with the number of pixels that may be the middle of a
     nucleus: about 150 bytes for each.
     """
-    levels = equalize(stain, params.equalize) if frozen is None else stain
+    levels = equalize(stain, params.equalize) if frozen is None else equalize_window(stain, frozen, at)
     if model.kind == "package":
         return _original(levels, params, model, tick)
     ask, known = _ask(model)
