@@ -95,8 +95,8 @@ def _convert(options: argparse.Namespace) -> int:
             stain_um_per_px=_size(options.stain_um_per_px),
             tell=lines,
         )
-    if chip.stain is not None and chip.stain.get("resampled"):
-        print(f"segapp: {chip.stain['resampled']}", file=sys.stderr)
+    for line in chip.notes:
+        print(f"segapp: {line}", file=sys.stderr)
     print(
         f"{chip.path}: {chip.n_records:,} records, {chip.n_umis:,} UMIs, {chip.box.height} x {chip.box.width} px"
         + ("" if chip.stain is None else ", with a stain")

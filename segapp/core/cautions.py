@@ -11,6 +11,14 @@ DENSE = 0.3
 """Share of the pixels of a mask that hold a UMI, above which counts are dense: unspliced RNA and nuclear genes leave
 0.1 to 0.2, total RNA 0.4 and more, on simulated tissue and on a real section of Stereo-seq."""
 
+BRIGHT = {
+    "off": "The stain looks like bright-field, dark on a bright background, and nuclei are taken to be bright: set "
+    "stain.invert=on.",
+    "on": "Turned over, the stain looks dark on a bright background, and nuclei are taken to be bright: set "
+    "stain.invert=off.",
+}
+"""What to say of a stain that looks like bright-field, by whether it was turned over."""
+
 _SPAN, _DARK, _LEAST = 31, 0.55, 20.0
 
 

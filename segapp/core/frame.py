@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from segapp.core import resample
+from segapp.core import bright_field, resample
 from segapp.core.orientation import ORIENTATIONS, Orientation, orient, turn_points, turned
 from segapp.core.params import Params, knob
 from segapp.core.rna import RnaParams, header_number, pixel_size, rasterize, rna_layers, warm
@@ -67,6 +67,11 @@ class StainParams(Params):
         "(Visium HD), else what the file of the stain says, else that of the counts; off takes it as that of the "
         "counts.",
     )
+    invert: Literal["off", "on"] = knob(
+        "off",
+        doc="on: the stain is turned over before anything else, so that dark nuclei on a bright background (H&E and "
+        "other bright-field) become bright; of an RGB image with channel=auto, grey is taken.",
+    )
 
 
 def place_stain(
@@ -83,7 +88,7 @@ def place_stain(
     um_per_px : float
         Side of a pixel in micrometres.
     params : StainParams
-        Channel, orientation, origin and pixel size.
+        Channel, orientation, origin, pixel size, and whether to turn it over.
 
     Returns
     -------
@@ -120,8 +125,33 @@ def place_stain(
     else:
         grid = onto.grid
     _check_cover(stain_file, grid, transcripts, params)
-    stain = orient(choose_channel(stain_file, params.channel), params.orientation)
-    return (stain if onto is None else resample.apply(stain, onto)), grid
+    channel = channel_of(stain_file.axes, params)
+    stain = orient(choose_channel(stain_file, channel), params.orientation)
+    shape = stain.shape
+    stain = stain if onto is None else resample.apply(stain, onto)
+    if params.invert == "on":
+        stain = bright_field.inverted(stain, bright_field.white_of(planes_of(stain_file, channel)))
+        if onto is not None:  # outside the picture there is background
+            stain[resample.apply(np.ones(shape, np.uint8), onto) == 0] = 0
+    return stain, grid
+
+
+def channel_of(axes: str, params: StainParams) -> str:
+    """Return the channel to choose: of an RGB image in bright-field grey, where none is asked for.
+
+    Examples
+    --------
+    >>> channel_of("YXS", StainParams(invert="on")), channel_of("YXS", StainParams())
+    ('grey', 'auto')
+    """
+    return "grey" if params.channel == "auto" and params.invert == "on" and axes == "YXS" else params.channel
+
+
+def planes_of(stain_file: StainFile, channel: str) -> np.ndarray:
+    """Return the channels that a choice of one looks at: three for grey, (3, H, W), else the one."""
+    if stain_file.axes == "YXS" and channel.lower() in ("grey", "gray") and stain_file.image.shape[-1] >= 3:
+        return np.moveaxis(stain_file.image[..., :3], -1, 0)
+    return choose_channel(stain_file, channel)
 
 
 def resampling(
@@ -274,7 +304,8 @@ def _pick(planes: np.ndarray, stain_file: StainFile, channel: str) -> np.ndarray
     choices = ", ".join((*names, *(("grey",) if rgb and len(planes) >= 3 else ())))
     kind = "an RGB image" if rgb and len(planes) >= 3 else f"an image of {len(planes)} channels"
     given = "" if channel.lower() == "auto" else f", and none is called {channel}"
-    raise InputError(f"{stain_file.name} is {kind}{given}; set stain.channel to one of {choices}")
+    bright = "; of dark nuclei on white (H&E), set stain.invert=on" if rgb and len(planes) >= 3 else ""
+    raise InputError(f"{stain_file.name} is {kind}{given}; set stain.channel to one of {choices}{bright}")
 
 
 def _origin(transcripts: Transcripts, origin: str) -> tuple[int, int]:

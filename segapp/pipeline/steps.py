@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segapp.core import align, cautions, density, edits, engines, frame, rna, score
+from segapp.core import align, bright_field, cautions, density, edits, engines, frame, rna, score
 from segapp.core import stain as stain_core
 from segapp.core.label import cells, nuclei_rna, select, watershed
 from segapp.core.notes import note
@@ -32,6 +32,8 @@ def place_stain(
     onto = None if stain_file is None else frame.resampling(stain_file, transcripts, um, params)
     if onto is not None:
         note(onto.text)
+    if placed[0] is not None and bright_field.looks_bright_field(placed[0]):
+        note(cautions.BRIGHT[params.invert])
     if stain_file is not None and um > WIDE_UM:
         note(
             f"At {um:g} um a nucleus is a few pixels wide: outlines are coarse, and kernels and areas, which are in "

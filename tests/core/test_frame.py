@@ -237,3 +237,16 @@ def test_genes_that_are_not_there_are_named_with_those_that_are_spelled_like_the
     assert rna.cautions(records, RnaParams()) == ()  # the defaults are those that are found
     with pytest.raises(Unavailable, match=r"found none of Maltt1 .*\(Malat1\?\); set rna.genes"):
         rna.rna_layers(records, Grid(0, 0, 1, 1), RnaParams(nuclear="genes", genes=("Maltt1",)))
+
+
+def test_bright_field_is_turned_over_and_grey_is_taken_of_its_colours():
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (30, 40, 3), np.uint8)
+    on = StainParams(invert="on")
+    made, _ = frame.place_stain(stain_file(rgb, axes="YXS"), BOX, 0.5, on)
+    grey = frame.choose_channel(stain_file(rgb, axes="YXS"), "grey")
+    np.testing.assert_array_equal(made, 255 - grey)
+    red, _ = frame.place_stain(stain_file(rgb, axes="YXS"), BOX, 0.5, on.with_(channel="red", orientation="flip-x"))
+    np.testing.assert_array_equal(red, 255 - rgb[:, ::-1, 0])
+    with pytest.raises(InputError, match=r"of dark nuclei on white \(H&E\), set stain.invert=on"):
+        frame.place_stain(stain_file(rgb, axes="YXS"), BOX, 0.5, StainParams())

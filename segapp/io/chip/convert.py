@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segapp.core import resample
-from segapp.core.frame import RnaParams, StainParams, pixel_size, rasterize, resampling
+from segapp.core.frame import StainParams, rasterize
 from segapp.core.records import assemble
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
 from segapp.io.atomic import atomic_file
 from segapp.io.chip.pyramid import build_levels, create_level
 from segapp.io.chip.spool import Spool, Tile
+from segapp.io.chip.stains import write_stain
 from segapp.io.chip.store import ABOUT, FORMAT, SIDE, Chip
 from segapp.io.gem_text import open_gem
 
@@ -54,7 +54,8 @@ def convert_chip(
         Image of the same section, stored with all its channels.
     stain_um_per_px : float or word
         What ``stain.um_per_px`` of a run is: a stain of another pixel size is averaged onto the pixels of the counts
-        here, and stored so.
+        here, and stored so. Pixels of floats, or of more than 16 bits, are stored as 16 bits; ``chip.stain["scaled"]``
+        says how.
     tell : function, optional
         Called often with the phase (one of ``PHASES``) and how far it is; raises `Cancelled` to stop.
 
@@ -65,7 +66,7 @@ def convert_chip(
     Raises
     ------
     InputError
-        When a file cannot be used, or the folder holds something else.
+        When a file cannot be used, such as a stain with NaN, or the folder holds something else.
 
     Examples
     --------
@@ -290,42 +291,10 @@ def _stain(
     progress: _Progress,
     tell: Tell,
 ) -> dict[str, Any]:
-    """Write the stain in pixels of the counts, and its pyramid; a channel lies in front of its pixels."""
-    import zarr
-
     ended = progress.get("stain")
     if ended is not None:
         return dict(ended)
-    if not isinstance(stain, StainFile):
-        from segapp.io.image import read_stain
-
-        stain = read_stain(stain)
-    light = _light(about)
-    onto = resampling(stain, light, pixel_size(light, RnaParams()), params)
-    image = np.moveaxis(stain.image, -1, 0) if stain.axes == "YXS" else stain.image
-    shape = image.shape if onto is None else (*image.shape[:-2], *onto.grid.shape)
-    group = zarr.open_group(out / "arrays.zarr", mode="a").require_group("stain")
-    array = create_level(group, "0", shape, image.dtype, SIDE)
-    for row in range(0, shape[-2], SIDE):
-        tell("stain", row, shape[-2])
-        last = min(row + SIDE, shape[-2])
-        if onto is None:
-            array[..., row:last, :] = image[..., row:last, :]
-        else:
-            planes = image.reshape(-1, *image.shape[-2:])
-            made = np.stack([resample.window(plane, onto, row, last) for plane in planes])
-            array[..., row:last, :] = made.reshape(*shape[:-2], last - row, shape[-1])
-    build_levels(group, "mean", SIDE, _within(tell, "stain", 0, 1))
-    known = {
-        "shape": list(shape),
-        "dtype": str(image.dtype),
-        "axes": stain.axes,
-        "channels": list(stain.channels),
-        "name": stain.name,
-        "digest": stain.digest if onto is None else f"{stain.digest}:{onto.matrix[0]:.6g}",
-        "um_per_px": params.um_per_px,
-        "resampled": "" if onto is None else onto.text,
-    }
+    known = write_stain(out, stain, params, _light(about), tell, _within(tell, "stain", 0, 1))
     progress.set("stain", known)
     return known
 

@@ -47,7 +47,8 @@ class Chip:
     digest : str
         Hash of the content: the same records give the same digest, in whatever order they were converted.
     stain : mapping or None
-        ``shape``, ``dtype``, ``name`` and ``digest`` of the stain where there is one.
+        ``shape``, ``dtype``, ``name`` and ``digest`` of the stain where there is one, and what was done to it
+        (``resampled``, ``scaled``).
 
     Examples
     --------
@@ -121,6 +122,12 @@ class Chip:
             digest=about["digest"],
             stain=about["stain"],
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the pixels of the stain when it was converted, a sentence each."""
+        done = () if self.stain is None else (self.stain.get("resampled"), self.stain.get("scaled"))
+        return tuple(text for text in done if text)
 
     def counts(self, layer: str, window: Grid, level: int = 0) -> np.ndarray:
         """Return the UMIs of a layer in a window.

@@ -103,7 +103,7 @@ def write_outputs(
         "median_area_px": float(np.median(cells["area"])) if n else 0.0,
         "median_umis": float(np.median(sizes["n_counts"])) if n else 0.0,
         "preset": session.preset,
-        "notes": cells["report"],
+        "notes": [*source.notes(), *cells["report"]],
         "megapixels": source.shape[0] * source.shape[1] / 1e6,
         "tile": job.tile,
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from segapp.core import density, frame, rna
+from segapp.core import bright_field, cautions, density, frame, rna
 from segapp.core.align import Alignment
 from segapp.core.params import Params
 from segapp.core.tiling import Window
@@ -106,6 +106,8 @@ class Source:
         planes = self.chip.stain_image(part, level)
         if planes.ndim == 3:
             planes = planes[self.plane] if self.plane is not None else _grey(planes)
+        if choice.invert == "on":
+            planes = bright_field.inverted(planes, self._white())
         return frame.orient(planes, choice.orientation)
 
     def stain(self, window: Window) -> np.ndarray:
@@ -138,19 +140,40 @@ class Source:
         }
         return {name: makers[name]() for name in names if name in makers}
 
+    def notes(self) -> list[str]:
+        """Return what the user should know of the stain, a sentence each."""
+        if self.chip.stain is None:
+            return []
+        choice: Any = self.params["stain"]
+        told = self.chip.stain.get("bright_field", [])  # chips of earlier versions do not know
+        of_plane = told[-1 if self.plane is None else self.plane] if told else (False, False)
+        bright = [cautions.BRIGHT[choice.invert]] if of_plane[choice.invert == "on"] else []
+        return [*self.chip.notes, *bright]
+
+    def _white(self) -> float:
+        """What becomes 0 when the stain is turned over; see `segapp.core.bright_field.white_of`."""
+        stain = self.chip.stain
+        assert stain is not None
+        dtype = np.dtype(stain["dtype"])
+        if dtype == np.uint8:
+            return 255.0
+        highest = stain.get("highest", [np.iinfo(dtype).max])  # chips of earlier versions do not know
+        return float(highest[self.plane] if self.plane is not None and len(highest) > 1 else max(highest[:3]))
+
     def _stain_frame(self, um: float) -> Grid:
         stain = self.chip.stain
         assert stain is not None
         choice: Any = self.params["stain"]
         if stain["dtype"] not in STAIN_TYPES:
             raise Unavailable(
-                f"{stain['name']} holds {stain['dtype']} pixels, and a chip is run with 8 or 16 bits: save the stain "
-                "as 16-bit TIFF and convert again."
+                f"{stain['name']} holds {stain['dtype']} pixels, and a chip is run with 8 or 16 bits: convert it "
+                "again, which stores them as 16 bits."
             )
         _check_size(stain, choice.um_per_px)
         shape, axes = stain["shape"], stain["axes"]
         if axes != "YX":
-            self.plane = _plane(shape[0], axes, tuple(stain["channels"]), stain["name"], choice.channel)
+            channel = frame.channel_of(axes, choice)
+            self.plane = _plane(shape[0], axes, tuple(stain["channels"]), stain["name"], channel)
         height, width = shape[-2:]
         if frame.ORIENTATIONS[choice.orientation][0]:
             height, width = width, height

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from segapp.core import align, density
+from segapp.core.notes import note
 from segapp.core.params import Params
 from segapp.core.tiling import Window
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
@@ -68,6 +69,8 @@ class WindowNumbers:
         """Return the frame and the stain of the window, its part of the alignment and of the density bins."""
         if stage == "stain":
             source = Source(self.kept.chip, params)
+            for sentence in source.notes():
+                note(sentence)
             stain = None if self.kept.chip.stain is None else source.raw_stain(self._window(source))
             return stain, self._grid(source)
         if self.use == "window" or stage not in ("align", "density"):
