@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -12,9 +12,12 @@ import numpy as np
 
 from segapp.core.engines.model import Model, Nuclei, mean_probability, optional
 from segapp.core.engines.options import OnnxParams
-from segapp.core.engines.prepare import equalize, percentiles, resize
+from segapp.core.engines.prepare import equalize, equalize_window, moments_of, percentiles, percentiles_of, resize
 from segapp.core.label.watershed import NucleiWatershedParams, label_nuclei
 from segapp.core.types import InputError, Tick, no_tick
+
+_SHARES = (1.0, 99.8)
+"""Percentiles that are 0 and 1 to the network with ``normalizer=percentile``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,14 @@ class Chances:
     statistics: Mapping[str, Any]
 
 
-def fit(stain: np.ndarray, params: OnnxParams, model: Model, tick: Tick = no_tick) -> Chances:
+def fit(
+    stain: np.ndarray,
+    params: OnnxParams,
+    model: Model,
+    tick: Tick = no_tick,
+    frozen: Mapping[str, Any] | None = None,
+    at: tuple[int, int] = (0, 0),
+) -> Chances:
     """Run the network over the stain, tile by tile.
 
     Parameters
@@ -38,6 +48,10 @@ def fit(stain: np.ndarray, params: OnnxParams, model: Model, tick: Tick = no_tic
         ``content`` is the file.
     tick : Tick
         Progress and cancel, by tiles.
+    frozen : mapping, optional
+        ``black``, ``gain`` and ``sigmoid`` of a whole stain, where `stain` is a window of it, and its ``contrast``.
+    at : (int, int)
+        Row and column of the window in the whole.
 
     Returns
     -------
@@ -49,38 +63,77 @@ def fit(stain: np.ndarray, params: OnnxParams, model: Model, tick: Tick = no_tic
         When onnxruntime is not installed.
     InputError
         When the file is no such network: one channel in, one value a pixel out.
+
+    Notes
+    -----
+    Tiles lie on one lattice from the corner of the whole stain: a pixel is told by the same tile in every window that
+    holds this.
     """
-    runtime = optional("onnxruntime", "'segapp[onnx]'", "nuclei_network.engine=onnx")
-    levels = equalize(stain, params.equalize)
-    session = _open(runtime, model)
-    size = _side(session, params.tilesize, model)
-    image = resize(levels, params.scale).astype(np.float32)
-    low, gain = _brightness(image, params)
-    context = min(params.context, (size - 1) // 2)
-    spans = [_spans(side, size, context) for side in image.shape]
-    reach = [max(size - side, 0) for side in image.shape]
-    padded = np.pad(image, [(0, more) for more in reach], mode="symmetric") if any(reach) else image
-    told: np.ndarray = np.empty(image.shape, np.float32)
-    name = session.get_inputs()[0].name
-    for done, (rows, columns) in enumerate((rows, columns) for rows in spans[0] for columns in spans[1]):
-        tick(done, len(spans[0]) * len(spans[1]))
-        start = rows[0], columns[0]
-        seen = (padded[start[0] : start[0] + size, start[1] : start[1] + size] - low) * gain
-        answer = np.asarray(session.run(None, {name: np.ascontiguousarray(seen[None, None])})[0])
-        if answer.shape != (1, 1, size, size):
-            raise InputError(
-                f"the network {model.name} answers {answer.shape} to (1, 1, {size}, {size}); one value for each pixel "
-                "is needed."
-            )
-        used = slice(rows[1], rows[2]), slice(columns[1], columns[2])
-        inner = slice(rows[1] - start[0], rows[2] - start[0]), slice(columns[1] - start[1], columns[2] - start[1])
-        told[used] = answer[0, 0][inner]
-    squash = params.activation == "sigmoid" or (params.activation == "auto" and (told.min() < 0 or told.max() > 1))
+    session = _open(model)
+    if frozen is None:
+        levels = equalize(stain, params.equalize)
+        black, gain = brightness(levels, params)
+    else:
+        levels = equalize_window(stain, frozen, at)
+        black, gain = float(frozen["black"]), float(frozen["gain"])
+    told = _ask(session, levels, params, model, (black, gain), at, tick)
+    squash = _leaves(told, params) if frozen is None else bool(frozen["sigmoid"])
     if squash:
         told = (1 / (1 + np.exp(-np.clip(told, -30, 30)))).astype(np.float32)
     if told.shape != levels.shape:
         told = cv2.resize(told, levels.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return Chances(np.clip(told, 0, 1), {"model": model.name, "sigmoid": bool(squash), "side": size})
+    side = _side(session, params.tilesize, model)
+    return Chances(np.clip(told, 0, 1), {"model": model.name, "sigmoid": bool(squash), "side": side})
+
+
+def brightness(levels: np.ndarray, params: OnnxParams) -> tuple[float, float]:
+    """Return the brightness that is 0 to the network, and what the rest is multiplied by.
+
+    Examples
+    --------
+    >>> brightness(np.array([[2, 4]], np.uint8), OnnxParams())
+    (3.0, 1.0)
+    """
+    if levels.dtype in (np.uint8, np.uint16):
+        return brightness_of(np.bincount(levels.ravel(), minlength=2), params)
+    if params.normalizer == "off":
+        return 0.0, 1.0
+    if params.normalizer == "percentile":
+        low, high = percentiles(levels, *_SHARES)
+        return low, 1 / (high - low)
+    return float(levels.mean(dtype=np.float64)), 1 / max(float(levels.std(dtype=np.float64)), 1e-6)
+
+
+def brightness_of(counts: np.ndarray, params: OnnxParams) -> tuple[float, float]:
+    """Return the same two from the number of pixels of each brightness 0, 1, 2, ..."""
+    if params.normalizer == "off":
+        return 0.0, 1.0
+    if params.normalizer == "percentile":
+        low, high = percentiles_of(counts, *_SHARES)
+        return low, 1 / (high - low)
+    mean, deviation = moments_of(counts)
+    return mean, 1 / max(deviation, 1e-6)
+
+
+def leaves(levels: np.ndarray, params: OnnxParams, model: Model, scaled: tuple[float, float]) -> bool:
+    """Return whether the network answers beyond 0 to 1, so that a sigmoid makes probabilities of its answers.
+
+    Parameters
+    ----------
+    levels : (H, W) array
+        A part of a stain, equalised where the whole is.
+    params, model
+        As for `fit`.
+    scaled : (float, float)
+        Of `brightness`.
+    """
+    return _leaves(_ask(_open(model), levels, params, model, scaled, (0, 0), no_tick), params)
+
+
+def reach(params: OnnxParams, model: Model) -> int:
+    """Return how many px of the stain lie at most between a pixel and the end of the tile that tells it."""
+    side = _side(_open(model), params.tilesize, model)
+    return math.ceil((side - _context(params, side)) / params.scale) + 2
 
 
 def apply(chances: Chances, params: OnnxParams, tick: Tick = no_tick) -> Nuclei:
@@ -108,7 +161,56 @@ def apply(chances: Chances, params: OnnxParams, tick: Tick = no_tick) -> Nuclei:
     return Nuclei(labels, chances.scores, mean_probability(chances.scores, labels))
 
 
-def _open(runtime: Any, model: Model) -> Any:
+def _ask(
+    session: Any,
+    levels: np.ndarray,
+    params: OnnxParams,
+    model: Model,
+    scaled: tuple[float, float],
+    at: tuple[int, int],
+    tick: Tick,
+) -> np.ndarray:
+    """What the network answers to each pixel of the scaled stain."""
+    size = _side(session, params.tilesize, model)
+    image = resize(levels, params.scale).astype(np.float32)
+    low, gain = (np.float32(value) for value in scaled)
+    context = _context(params, size)
+    first = [round(place * params.scale) for place in at]
+    spans = [_spans(start, start + side, size, context) for start, side in zip(first, image.shape, strict=True)]
+    told: np.ndarray = np.empty(image.shape, np.float32)
+    name = session.get_inputs()[0].name
+    for done, (rows, columns) in enumerate((rows, columns) for rows in spans[0] for columns in spans[1]):
+        tick(done, len(spans[0]) * len(spans[1]))
+        seen = image[_mirrored(rows[0] - first[0], size, image.shape[0])]
+        seen = (seen[:, _mirrored(columns[0] - first[1], size, image.shape[1])] - low) * gain
+        answer = np.asarray(session.run(None, {name: np.ascontiguousarray(seen[None, None])})[0])
+        if answer.shape != (1, 1, size, size):
+            raise InputError(
+                f"the network {model.name} answers {answer.shape} to (1, 1, {size}, {size}); one value for each pixel "
+                "is needed."
+            )
+        used = tuple(slice(a - start, b - start) for (_, a, b), start in zip((rows, columns), first, strict=True))
+        inner = tuple(slice(a - start, b - start) for start, a, b in (rows, columns))
+        told[used] = answer[0, 0][inner]
+    return told
+
+
+def _leaves(told: np.ndarray, params: OnnxParams) -> bool:
+    return params.activation == "sigmoid" or (params.activation == "auto" and bool(told.min() < 0 or told.max() > 1))
+
+
+def _context(params: OnnxParams, size: int) -> int:
+    return min(params.context, (size - 1) // 2)
+
+
+def _mirrored(start: int, size: int, side: int) -> np.ndarray:
+    """Return the rows of an image of `side` that a tile sees from `start`; beyond its ends, it is mirrored."""
+    at = np.arange(start, start + size) % (2 * side)
+    return np.where(at < side, at, 2 * side - 1 - at)
+
+
+def _open(model: Model) -> Any:
+    runtime = optional("onnxruntime", "'segapp[onnx]'", "nuclei_network.engine=onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     try:
@@ -134,19 +236,13 @@ def _side(session: Any, tilesize: int, model: Model) -> int:
     return fixed[0] if fixed else max(tilesize // 32, 1) * 32
 
 
-def _spans(side: int, size: int, context: int) -> list[tuple[int, int, int]]:
-    """For each tile along a side: where it starts, and from where to where its answer is used."""
-    if side <= size:
-        return [(0, 0, side)]
-    starts = [*range(0, side - size, size - 2 * context), side - size]
-    cuts = [0, *(start + (before + size - start) // 2 for before, start in pairwise(starts)), side]
-    return [(start, cuts[i], cuts[i + 1]) for i, start in enumerate(starts)]
+def _spans(first: int, last: int, size: int, context: int) -> list[tuple[int, int, int]]:
+    """For each tile along a side of a window: where it starts, and from where to where its answer is used.
 
-
-def _brightness(image: np.ndarray, params: OnnxParams) -> tuple[np.float32, np.float32]:
-    if params.normalizer == "off":
-        return np.float32(0), np.float32(1)
-    if params.normalizer == "percentile":
-        low, high = percentiles(image, 1.0, 99.8)
-        return np.float32(low), np.float32(1 / (high - low))
-    return np.float32(image.mean(dtype=np.float64)), np.float32(1 / max(float(image.std(dtype=np.float64)), 1e-6))
+    All in px of the whole: tile n starts at n * (size - 2 * context), and the first to see `last` is used up to it.
+    """
+    step = size - 2 * context
+    end = max(-(-(last - size) // step), 0)
+    begin = min(max((first - context) // step, 0), end)
+    cuts = [first, *(n * step + context for n in range(begin + 1, end + 1)), last]
+    return [(n * step, cuts[n - begin], cuts[n - begin + 1]) for n in range(begin, end + 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -121,6 +122,24 @@ def percentiles_of(counts: np.ndarray, low: float, high: float) -> tuple[float, 
     found = [_of_histogram(upto, q) for q in (low, high)]
     there = np.flatnonzero(counts)
     return (found[0], found[1]) if found[1] > found[0] else (float(there[0]), float(there[-1]))
+
+
+def moments_of(counts: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation from the number of pixels of each brightness 0, 1, 2, ...
+
+    Whole numbers are added up, so that the order of the parts of an image makes no difference.
+
+    Examples
+    --------
+    >>> moments_of(np.array([0, 0, 1, 0, 1]))
+    (3.0, 1.0)
+    """
+    there = np.flatnonzero(counts).tolist()
+    pixels = [int(counts[value]) for value in there]
+    n = sum(pixels)
+    total = sum(value * many for value, many in zip(there, pixels, strict=True))
+    squares = sum(value * value * many for value, many in zip(there, pixels, strict=True))
+    return total / n, math.sqrt((squares * n - total * total) / (n * n))
 
 
 def resize(image: np.ndarray, scale: float) -> np.ndarray:

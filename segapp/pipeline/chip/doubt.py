@@ -67,7 +67,11 @@ class Doubt:
         return tiling.doubt_objects(doubt, tiling.components(self._get("nuclei_mask")))
 
     def _network_nuclei(self) -> np.ndarray:
-        scale = self.of_window.statistics["nuclei_network"].statistics["scale"]
+        numbers, params = self.of_window.statistics["nuclei_network"].statistics, self._params("nuclei_network")
+        if params.engine == "onnx":  # a map, cut and separated as a mask is
+            doubt = tiling.spread(self._rim(numbers["reach"]), params.min_distance)
+            return tiling.doubt_objects(doubt, tiling.components(self._get("network_scores") >= params.threshold))
+        scale = numbers["scale"]
         # what a network sees, and polygons that push each other away
         reach = math.ceil(NETWORK_REACH / scale) + 64
         return tiling.doubt_objects(self._rim(reach), self._get("network_nuclei"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segapp.core import tiling
-from segapp.core.engines import clahe
+from segapp.core.engines import clahe, onnx
 from segapp.core.engines.prepare import percentiles_of
 from segapp.core.engines.stardist import predict as stardist
 from segapp.core.stain import find_range_of, to_levels
@@ -30,7 +30,8 @@ class NetworkGather:
     """Brightness and contrast of the stain, in as many rounds as build on each other, then the size of nuclei.
 
     With local equalisation there are up to two rounds more: the range of the stain (of 16 bits), then the levels in
-    each cell of the grid; black and white are those of the equalised stain.
+    each cell of the grid; black and white are those of the equalised stain. A network in ONNX has its size as a
+    parameter, and is asked on the same few tiles whether its answers are probabilities.
     """
 
     stage = "nuclei_network"
@@ -77,7 +78,11 @@ class NetworkGather:
             stain = clahe.Contrast.from_json(self.contrast).apply(stain, seen.window.core[:2])
         if self.bounds is None:
             return np.bincount(stain.ravel())
-        return None if flat else stardist.find_scale(stain, params, models.open_model(params), self.bounds)
+        if flat:
+            return None
+        if params.engine == "onnx":
+            return onnx.leaves(stain, params, models.open_model(params), self.bounds)
+        return stardist.find_scale(stain, params, models.open_model(params), self.bounds)
 
     def settle(self, parts: Iterable[Any], params: Any) -> Any | None:
         """Freeze what the round found; scales are sixteenths, so that windows of every tile meet the same grid."""
@@ -87,6 +92,8 @@ class NetworkGather:
             else:
                 self.contrast = clahe.contrast_of(parts, self.shape, *self.levels, params.equalize).to_json()
             return None
+        if params.engine == "onnx":
+            return self._settle_onnx(parts, params)
         if self.bounds is None:
             shares = stardist.percents(params, models.open_model(params))
             whole = _added(parts)
@@ -94,15 +101,39 @@ class NetworkGather:
             return None
         scales = [part for part in parts if part is not None] or [1.0]
         scale = max(round(float(np.median(scales)) * 16), 1) / 16
-        found: dict[str, Any] = {"scale": scale, "black": self.bounds[0], "white": self.bounds[1]}
+        return self._fitted({"scale": scale, "black": self.bounds[0], "white": self.bounds[1]})
+
+    def _settle_onnx(self, parts: Iterable[Any], params: Any) -> Any | None:
+        """Freeze brightness, and whether a sigmoid makes probabilities of the answers: told by those of a few tiles."""
+        if self.bounds is None:
+            self.bounds = onnx.brightness_of(_added(parts), params)
+            if params.activation == "auto":
+                return None
+            sigmoid = params.activation == "sigmoid"
+        else:
+            sigmoid = any(part for part in parts)
+        found = {"black": self.bounds[0], "gain": self.bounds[1], "sigmoid": sigmoid}
+        return self._fitted({**found, "reach": onnx.reach(params, models.open_model(params))})
+
+    def _fitted(self, found: dict[str, Any]) -> Fitted:
         return Fitted(found if self.contrast is None else {**found, "contrast": self.contrast})
 
 
 def _check_can(params: Any) -> None:
     """Raise `Unavailable` for a network whose nuclei would depend on how a chip is cut into tiles."""
-    if params.engine != "stardist":
-        raise Unavailable(f"the network {params.engine} is not run on a chip; set nuclei_network.engine=stardist")
-    if models.open_model(params).kind == "package":
+    if params.engine not in ("stardist", "onnx"):
+        raise Unavailable(
+            f"{params.engine} finds nuclei over an image at once, by steps of its own that leave seams between tiles, "
+            "so that it is not run on a chip: set nuclei_network.engine=stardist, which takes StarDist models, or "
+            "onnx, which takes a U-Net"
+        )
+    if params.engine == "onnx" and params.scale * 16 % 1:
+        near = max(round(params.scale * 16), 1) / 16
+        raise Unavailable(
+            f"nuclei_network.scale={params.scale:g} would put the pixels of each tile elsewhere: on a chip it is a "
+            f"multiple of 1/16, such as {near:g}"
+        )
+    if params.engine == "stardist" and models.open_model(params).kind == "package":
         raise Unavailable(
             f"the StarDist model {params.model} is run by its own package, which is not run on a chip: give a folder "
             "that holds the model, with nuclei_network.predictor=torch"

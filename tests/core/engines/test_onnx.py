@@ -7,9 +7,11 @@ import pytest
 from scipy import ndimage
 
 from segapp.core.engines import ENGINES
+from segapp.core.engines.clahe import find_contrast
 from segapp.core.engines.model import Model
-from segapp.core.engines.onnx import _spans, apply, fit
+from segapp.core.engines.onnx import _spans, apply, brightness, fit, leaves, reach
 from segapp.core.engines.options import OnnxParams
+from segapp.core.engines.prepare import equalize
 from segapp.core.types import Cancelled, InputError
 from segapp.io.models import open_model
 
@@ -90,14 +92,49 @@ def test_a_cancel_passes(stain):
         fit(stain, params(), open_model(params()), stop)
 
 
-@pytest.mark.parametrize(
-    ("side", "size", "context"), [(10, 64, 8), (64, 64, 8), (65, 64, 8), (1000, 64, 31), (500, 128, 0)]
-)
+SIDES = [(10, 64, 8), (64, 64, 8), (65, 64, 8), (1000, 64, 31), (500, 128, 0)]
+
+
+@pytest.mark.parametrize(("side", "size", "context"), SIDES)
 def test_tiles_of_one_size_cover_a_side_once(side, size, context):
-    spans = _spans(side, size, context)
+    spans = _spans(0, side, size, context)
     used = np.concatenate([np.arange(first, last) for _, first, last in spans])
     np.testing.assert_array_equal(used, np.arange(side))
     for start, first, last in spans:
-        assert start >= 0 and (start == 0 or start + size <= side)
+        assert start >= 0 and start % (size - 2 * context) == 0
         assert first == 0 or first - start >= context
         assert last == side or start + size - last >= context
+
+
+@pytest.mark.parametrize(("side", "size", "context"), SIDES)
+def test_a_window_takes_the_tiles_of_the_whole(side, size, context):
+    tile_of = {x: start for start, first, last in _spans(0, side, size, context) for x in range(first, last)}
+    reach = size - context
+    for begin in range(0, side, 37):
+        for end in {min(begin + 3 * size, side), side}:
+            for start, first, last in _spans(begin, end, size, context):
+                for x in range(first, last):
+                    sure = (begin == 0 or x - begin > reach) and (end == side or end - x > reach)
+                    assert not sure or tile_of[x] == start
+
+
+@pytest.mark.parametrize("normalizer", ["standard", "percentile", "off"])
+def test_a_window_with_the_numbers_of_the_whole_is_part_of_it(stain, normalizer):
+    asked = params(tilesize=64, normalizer=normalizer, equalize=2.0)
+    model = open_model(asked)
+    whole = fit(stain, asked, model)
+    levels = equalize(stain, 2.0)
+    black, gain = brightness(levels, asked)
+    contrast = find_contrast(stain, 2.0).to_json()
+    frozen = {"black": black, "gain": gain, "sigmoid": whole.statistics["sigmoid"], "contrast": contrast}
+    rim = reach(asked, model)
+    part = fit(np.ascontiguousarray(stain[90:290, 70:]), asked, model, frozen=frozen, at=(90, 70)).scores
+    np.testing.assert_array_equal(part[rim:-rim, rim:], whole.scores[90 + rim : 290 - rim, 70 + rim :])
+    assert leaves(levels, asked, model, (black, gain)) == whole.statistics["sigmoid"]
+
+
+def test_brightness_of_a_histogram_is_that_of_the_pixels(stain):
+    for normalizer in ("standard", "percentile", "off"):
+        asked = params(normalizer=normalizer)
+        found = brightness(stain, asked)
+        np.testing.assert_allclose(found, brightness(stain.astype(np.float32), asked), rtol=1e-6)

@@ -69,10 +69,22 @@ def test_a_window_is_equalised_by_its_place_on_the_chip(small):
     assert np.abs(scores[inner] - whole[inner]).mean() < 0.01
 
 
+@pytest.mark.parametrize("changes", [[], ["nuclei_network.equalize=2", "nuclei_network.normalizer=percentile"]])
+def test_a_network_in_onnx_gives_the_same_nuclei_in_tiles(section, tmp_path, changes):
+    model = [f"nuclei_network.model={ENGINES / 'onnx' / 'any.onnx'}", "nuclei_network.engine=onnx"]
+    model += ["nuclei_network.tilesize=96", "nuclei_network.context=8", "nuclei_network.threshold=0.85", *changes]
+    run_chip(section.chip, tmp_path / "out", preset="stain", set=[*NETWORK, *model], tile=256)
+    assert read_statistics(tmp_path / "out" / "statistics.json")["nuclei_network"].statistics["sigmoid"] is True
+    whole, tiled = section.session("stain", [*NETWORK, *model]).get("cells"), labels_of(tmp_path / "out")
+    assert tiled.max() > 50
+    assert same_partition(tiled, whole)
+
+
 def test_a_network_of_another_package_is_refused_with_what_to_do(small, tmp_path):
     for change, said in (
-        ("nuclei_network.engine=cellpose", "set nuclei_network.engine=stardist"),
-        ("nuclei_network.model=2D_versatile_fluo", "predictor=torch"),
+        (["nuclei_network.engine=cellpose"], "set nuclei_network.engine=stardist"),
+        (["nuclei_network.model=2D_versatile_fluo"], "predictor=torch"),
+        (["nuclei_network.engine=onnx", "nuclei_network.scale=1.3"], "multiple of 1/16, such as 1.3125"),
     ):
         with pytest.raises(Unavailable, match=said):
-            run_chip(small.chip, tmp_path / change, preset="stain", set=[*NETWORK, change], tile=256)
+            run_chip(small.chip, tmp_path / said[:9], preset="stain", set=[*NETWORK, *change], tile=256)
