@@ -5,44 +5,26 @@ from __future__ import annotations
 import json
 import time
 
-# the margin of a panel is left out: there the edge of the image is blended anew at every painting
-ARM = """([panel, patience, told]) => {
-  const canvases = [];
-  const walk = root => root.querySelectorAll("*").forEach(node => {
-    if (node.tagName === "CANVAS") canvases.push(node);
-    if (node.shadowRoot) walk(node.shadowRoot);
-  });
-  walk(document.querySelector(".sg-canvas-host"));
-  const box = document.querySelectorAll(".sg-caption-cell")[panel].getBoundingClientRect();
-  const here = canvases.filter(canvas => {
-    const place = canvas.getBoundingClientRect();
-    return canvas.width >= 50 && Math.abs(place.left - box.left) < 12 && Math.abs(place.top - box.top) < 12;
-  });
-  const pixels = () => here.map(canvas => {
-    const [w, h] = [canvas.width, canvas.height];
-    const { data } = canvas.getContext("2d").getImageData(w * 0.1, h * 0.1, w * 0.8, h * 0.8);
-    const words = new Uint32Array(data.buffer);
-    let hash = 7;
-    for (let i = 0; i < words.length; i++) hash = (Math.imul(hash, 31) + words[i]) | 0;
-    return hash;
-  }).join();
+from tests.ui.page import PANEL
+
+ARM = f"""([panel, patience, told]) => {{{PANEL}
   // no pixel changes before a message has come: until then nothing is read back, which would slow the machine down
   const views = document.querySelector(".sg-canvas");
   const messages = () => views.dataset.serial;
-  const before = pixels(), known = messages();
-  window.changed = new Promise(resolve => {
-    document.addEventListener("keydown", () => {
+  const before = pixels().join(), known = messages();
+  window.changed = new Promise(resolve => {{
+    document.addEventListener("keydown", () => {{
       const began = window.pressed = performance.now();
-      const look = () => {
+      const look = () => {{
         const waited = performance.now() - began;
-        if ((!told || messages() !== known) && pixels() !== before) resolve(performance.now() - began);
+        if ((!told || messages() !== known) && pixels().join() !== before) resolve(performance.now() - began);
         else if (waited > patience) resolve(null);
         else requestAnimationFrame(look);
-      };
+      }};
       requestAnimationFrame(look);
-    }, { capture: true, once: true });
-  });
-}"""
+    }}, {{ capture: true, once: true }});
+  }});
+}}"""
 
 # rested: no panel waits, nothing can be cancelled, and no message came for a while; a page that never rests is left
 SETTLE = """([pause, quiet, patience]) => new Promise(resolve => {

@@ -137,7 +137,7 @@ class App:
             banner=self.banner.widget,
             stages=self.stages.widget,
             canvas=self.canvas,
-            toolbar=[widget for feature in features for widget in feature.toolbar],
+            lines=[widget for feature in features for widget in feature.lines],
             drawer=self.drawer.widget,
             status=self.status.widget,
             overlay=[self.download, self.page, *(widget for feature in features for widget in feature.overlay)],

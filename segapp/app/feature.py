@@ -23,11 +23,12 @@ Add one in three steps:
 2. Its row in `FEATURES` (`segapp/app/features/__init__.py`); the order there is the order on the page.
 3. A test: ``App(session)`` without a loop computes at once; ``app.features["histograms"]`` is the object.
 
-Slots are attributes that the page reads once, after ``__init__``: `header` (before Run full), `header_end` (last in the
-header), `toolbar` (above the views), `drawer` (title -> widget: tabs beside or below the views, 280 px and wider, so
-contents wrap; built on first sight where the value is a function that returns the widget), `cards` (stage -> widgets
-below the controls of its card), `overlay` (over the whole page; each positions itself), `menu` ((title, what it does,
-function): the menu at the end of the header), `keys` ("ctrl+z" -> (title, function); the list of keys shows them).
+Slots are attributes that the page reads once, after ``__init__``: `header` (before Run full), `header_end` (last in
+the header), `lines` (messages over the lower part of the views), `drawer` (title -> widget: tabs beside or below the
+views, 280 px and wider, so contents wrap; built on first sight where the value is a function that returns the
+widget), `cards` (stage -> widgets below the controls of its card), `overlay` (over the whole page; each positions
+itself), `menu` ((title, what it does, function): the menu at the end of the header), `keys` ("ctrl+z" -> (title,
+function); the list of keys shows them).
 
 Events are the methods of `Feature` below; override those that matter. They run on the thread of the widgets. What an
 event or a `guarded` callback raises becomes a banner, and no other feature notices. Work that takes longer than a
@@ -92,7 +93,7 @@ class Feature:
     name = ""
     header: Sequence[w.Widget] = ()
     header_end: Sequence[w.Widget] = ()
-    toolbar: Sequence[w.Widget] = ()
+    lines: Sequence[w.Widget] = ()
     drawer: Mapping[str, w.Widget | Callable[[], w.Widget]] = {}
     cards: Mapping[str, Sequence[w.Widget]] = {}
     overlay: Sequence[w.Widget] = ()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segapp.core.types import InputError
-from segapp.io.ngff import zarr_pixels
+from segapp.io.gef import header_of_gef
+from segapp.io.image import image_size
 
 LOOK = 1 << 20
 """Bytes of records that are looked at."""
@@ -16,6 +19,13 @@ LOOK = 1 << 20
 BASE_BYTES, RECORD_BYTES, PIXEL_BYTES = 700 << 20, 40, 130
 """Memory of the program with everything loaded, of a record while it is read, and of a pixel with every stage's result:
 measured on 2 and 6 million records, and on tissues of 1 and 4 million pixels."""
+
+STAIN_SHARE = 1.6
+"""Memory that reading an image takes, as a share of its own bytes: 1.54 measured on 16 million pixels of 16 bits. What
+is computed afterwards is on the pixels of the counts, onto which a finer stain is averaged."""
+
+PITCH_UM = 0.5
+"""Side of a pixel of counts in um whose header does not tell another."""
 
 PACKED = {b"\x89HDF": 5, b"PAR1": 12}
 """First bytes of HDF5 and Parquet, and the bytes that a packed record takes there, about."""
@@ -83,7 +93,8 @@ def estimate(gem: str | Path, stain: str | Path | None = None) -> Estimate:
     gem : path
         UMI records, plain or gzip.
     stain : path, optional
-        Its size in px is the frame's; without one the frame is guessed from the first records, which in files sorted
+        What it covers is the frame, in pixels of the counts: one that tells a pixel size of its own is averaged onto
+        them. Without one the frame is guessed from the first records, which in files sorted
         by gene span the section and in files sorted by place do not.
 
     Raises
@@ -104,14 +115,14 @@ def estimate(gem: str | Path, stain: str | Path | None = None) -> Estimate:
     try:
         if path.is_dir():
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            return _told(size // IN_FOLDER, 0, stain)
+            return _told(_Counts(size // IN_FOLDER), stain)
         size = path.stat().st_size
         with path.open("rb") as file:
             magic = file.read(4)
-        zipped = magic[:2] == b"\x1f\x8b"
         if magic in PACKED:
-            first, share = b"", 1.0
-        elif zipped:
+            found = _Counts() if magic == b"PAR1" else _look_packed(path)
+            return _told(replace(found, records=found.records or size // PACKED[magic]), stain)
+        if magic[:2] == b"\x1f\x8b":
             with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unpacked:
                 first = unpacked.read(LOOK)
                 share = 1.0 if len(first) < LOOK else size / max(raw.tell(), 1)
@@ -121,16 +132,60 @@ def estimate(gem: str | Path, stain: str | Path | None = None) -> Estimate:
             share = max(size / max(len(first), 1), 1.0)
     except (OSError, EOFError) as error:
         raise InputError(f"{path.name} cannot be read ({error}); choose another file") from None
-    records, pixels = _look(first)
-    records = size // PACKED[magic] if magic in PACKED else round(records * share)
-    return _told(records, pixels, stain)
+    found = _look(first)
+    return _told(replace(found, records=round(found.records * share)), stain)
 
 
-def _told(records: int, pixels: int, stain: str | Path | None) -> Estimate:
+@dataclass(frozen=True)
+class _Counts:
+    """What a file tells: records, pixels that they span, the side of one in um, whether they are the frame."""
+
+    records: int = 0
+    pixels: int = 0
+    um: float | None = None
+    whole: bool = False
+
+
+def _told(counts: _Counts, stain: str | Path | None) -> Estimate:
+    pixels, held = counts.pixels, 0
     if stain is not None:
-        pixels = max(pixels, _image_pixels(Path(stain)))
-    memory = BASE_BYTES + RECORD_BYTES * records + PIXEL_BYTES * pixels
+        own, held, um = image_size(stain)
+        if um is not None and counts.um is not None:
+            own = round(own * (um / counts.um) ** 2)
+        if not (counts.whole and pixels):
+            pixels = max(pixels, own)
+    records = counts.records
+    memory = BASE_BYTES + RECORD_BYTES * records + PIXEL_BYTES * pixels + round(STAIN_SHARE * held)
     return Estimate(records, pixels, memory, 1 + RECORD_S * records + PIXEL_S * pixels, free_memory())
+
+
+def _look_packed(path: Path) -> _Counts:
+    """Return what an HDF5 file tells: a GEF its pixel, a matrix of Visium HD its squares."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            if "matrix/barcodes" in file:
+                # the squares are the frame, whatever the size of the picture that they lie in
+                table = next(iter(path.parent.glob("**/tissue_positions.parquet")), None)
+                squares = len(file["matrix/barcodes"])
+                return _Counts(len(file["matrix/data"]), max(squares, 0 if table is None else _rows(table)), whole=True)
+            if "geneExp/bin1/expression" in file:
+                expression = file["geneExp/bin1/expression"]
+                um = header_of_gef(file, expression).get("MicronsPerPixel", PITCH_UM)
+                return _Counts(len(expression), um=float(um))
+    except (OSError, KeyError, ValueError):
+        pass  # opening it will say what is wrong
+    return _Counts()
+
+
+def _rows(table: Path) -> int:
+    import polars as pl
+
+    try:
+        return int(pl.scan_parquet(table).select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError):
+        return 0
 
 
 def free_memory() -> int | None:
@@ -150,16 +205,17 @@ def free_memory() -> int | None:
     return min(found) if found else None
 
 
-def _look(first: bytes) -> tuple[int, int]:
-    """Return (records, pixels that they span) of the beginning of a file."""
+def _look(first: bytes) -> _Counts:
+    """Return what the beginning of a table of records tells."""
     lines = first.split(b"\n")
+    header = dict(line[1:].decode("utf-8", "replace").strip().partition("=")[::2] for line in lines if line[:1] == b"#")
     rows = [line for line in lines if line and not line.startswith(b"#")]
     if not rows:
-        return 0, 0
+        return _Counts()
     names = rows[0].decode("utf-8", "replace").strip().split("\t")
     columns = [names.index(name) for name in ("x", "y") if name in names]
     if len(columns) < 2:
-        return max(len(rows) - 1, 0), 0
+        return _Counts(max(len(rows) - 1, 0))
     spans: list[list[int]] = [[], []]
     for row in rows[1:-1] if len(first) >= LOOK else rows[1:]:
         fields = row.split(b"\t")
@@ -169,22 +225,14 @@ def _look(first: bytes) -> tuple[int, int]:
     pixels = 1
     for span in spans:
         pixels *= max(span) - min(span) + 1 if span else 0
-    return len(rows) - 1, pixels
+    return _Counts(len(rows) - 1, pixels, _pitch(header))
 
 
-def _image_pixels(path: Path) -> int:
-    """Return height times width of an image from its header alone; 0 where it tells neither."""
-    if path.is_dir():
-        return zarr_pixels(path)
-    with path.open("rb") as file:
-        head = file.read(24)
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return int.from_bytes(head[16:20], "big") * int.from_bytes(head[20:24], "big")
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as image:
-            page = image.pages[0]
-            return int(page.shape[0] * page.shape[1]) if len(page.shape) >= 2 else 0
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError):
-        return 0
+def _pitch(header: Mapping[str, str]) -> float:
+    """Return the side of a pixel that a header tells, as `segapp.core.rna.pixel_size` reads it."""
+    for name, unit in (("MicronsPerPixel", 1.0), ("BinSize", PITCH_UM)):
+        with contextlib.suppress(KeyError, ValueError):
+            um = unit * float(header[name])
+            if um > 0:
+                return um
+    return PITCH_UM

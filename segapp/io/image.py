@@ -13,7 +13,7 @@ import numpy as np
 
 from segapp.core.types import InputError, StainFile
 from segapp.io.atomic import atomic_file
-from segapp.io.ngff import LENGTHS, read_ngff
+from segapp.io.ngff import LENGTHS, read_ngff, zarr_size
 from segapp.io.zarr_groups import is_zarr
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -66,6 +66,43 @@ def read_stain(path: str | Path) -> StainFile:
     state.update(image.data.cast("B"))
     image.flags.writeable = False
     return StainFile(image=image, axes=axes, channels=channels, name=path.name, digest=state.hexdigest(), um_per_px=um)
+
+
+def image_size(path: str | Path) -> tuple[int, int, float | None]:
+    """Return height times width, bytes, and the side of a pixel in um of an image, from its header alone.
+
+    0, 0 and None where it is none that can be read; the side is None where the header does not tell.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "stain.tif"
+    >>> write_image(path, np.zeros((4, 6), dtype=np.uint16))
+    >>> image_size(path)
+    (24, 48, None)
+    """
+    import tifffile
+
+    path = Path(path)
+    if path.is_dir():
+        return zarr_size(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+        if head[:4] == _PNG:
+            pixels = int.from_bytes(head[16:20], "big") * int.from_bytes(head[20:24], "big")
+            samples = {2: 3, 4: 2, 6: 4}.get(head[25], 1)
+            return pixels, pixels * samples * max(head[24] // 8, 1), None
+        with tifffile.TiffFile(path) as tiff:
+            series, um = tiff.series[0], None
+            if tiff.is_ome and tiff.ome_metadata:
+                um = _ome_names(tiff.ome_metadata)[1]
+            elif tiff.is_imagej and tiff.imagej_metadata:
+                um = _imagej_pixel(tiff)
+            sides = dict(zip(series.axes, series.shape, strict=True))
+            return sides.get("Y", 0) * sides.get("X", 0), int(series.nbytes), um
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError):
+        return 0, 0, None
 
 
 def read_pixels(path: Path) -> tuple[np.ndarray, str, tuple[str, ...]]:

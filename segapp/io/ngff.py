@@ -102,15 +102,20 @@ def read_ngff(path: str | Path) -> tuple[np.ndarray, str, tuple[str, ...], float
         return image, "".join(names).upper(), channels, _pixel(scales[0], first, names, units)
 
 
-def zarr_pixels(path: str | Path) -> int:
-    """Return height times width of an OME-Zarr image without reading it; 0 where there is none."""
+def zarr_size(path: str | Path) -> tuple[int, int, float | None]:
+    """Return height times width, bytes, and the side of a pixel in um of an OME-Zarr image without reading it.
+
+    0, 0 and None where there is none.
+    """
     try:
         path = find_image(path)
         with open_zarr(path, "an OME-Zarr image") as group:
-            array = group[multiscales(dict(group.attrs))[0]["datasets"][0]["path"]]
-            return int(array.shape[-1] * array.shape[-2])
+            scale = multiscales(dict(group.attrs))[0]
+            array = group[scale["datasets"][0]["path"]]
+            um = _pixel(scale, scale["datasets"][0], *_axes(scale, array.ndim))
+            return int(array.shape[-1] * array.shape[-2]), int(array.nbytes), um
     except InputError:
-        return 0
+        return 0, 0, None
 
 
 def _axes(scale: Mapping[str, Any], n: int) -> tuple[list[str], list[str]]:

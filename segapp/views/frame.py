@@ -108,20 +108,20 @@ def frame(
     banner: w.Widget,
     stages: w.Widget,
     canvas: w.Widget,
-    toolbar: Sequence[w.Widget],
+    lines: Sequence[w.Widget],
     drawer: w.Widget,
     status: w.Widget,
     overlay: Sequence[w.Widget],
     whole_page: bool,
 ) -> w.VBox:
     """Return the page."""
-    tools = w.HBox(list(toolbar))
-    tools.add_class("sg-above")
-    views = w.VBox([tools, canvas])
+    messages = w.VBox([*lines, banner])
+    messages.add_class("sg-messages")
+    views = w.VBox([canvas, messages])
     views.add_class("sg-views")
     main = w.HBox([stages, views, drawer])
     main.add_class("sg-main")
-    page = w.VBox([theme.style_widget(), header, banner, main, status, *overlay])
+    page = w.VBox([theme.style_widget(), header, main, status, *overlay])
     page.add_class("segapp")
     page.add_class("sg-page" if whole_page else "sg-cell")
     return page

@@ -2,7 +2,7 @@
 // counts; a moved line is seen at once and told to the kernel at most every SEND_PAUSE_MS, the last place never lost.
 
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 132, TOP = 20, BOTTOM = 20, SIDE = 8, HANDLE = 5;
+const HEIGHT = 132, TOP = 20, BOTTOM = 20, SIDE = 8, HANDLE = 5, FONT = 13;
 const SEND_PAUSE_MS = 110;
 const SETTLE_MS = 1500;      // for this long an older echo from the kernel does not move a line back
 
@@ -38,7 +38,7 @@ class Plot {
     this.nodes = {};
     this.host = document.createElement("div");
     this.host.className = "sg-hist";
-    this.svg = shape("svg", { height: HEIGHT, role: "group" }, this.host);
+    this.svg = shape("svg", { role: "group" }, this.host);
     this.empty = document.createElement("div");
     this.empty.className = "sg-empty";
     this.host.append(this.empty);
@@ -129,9 +129,12 @@ class Plot {
     const counts = this.counts(), lines = this.lines();
     this.empty.textContent = counts.length ? "" : this.model.get("empty");
     this.svg.style.display = counts.length ? "" : "none";
-    this.width = Math.max(this.host.clientWidth, 120);
+    // px of the style sheet on a page of 1920 x 1080; on a larger page all of it is larger
+    this.unit = parseFloat(getComputedStyle(this.host).fontSize) / FONT || 1;
+    this.width = Math.max(this.host.clientWidth / this.unit, 120);
     if (!counts.length) { this.nodes = {}; this.svg.replaceChildren(); return; }
-    this.svg.setAttribute("width", this.width);
+    this.svg.setAttribute("width", this.width * this.unit);
+    this.svg.setAttribute("height", HEIGHT * this.unit);
     this.svg.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`);
     this.svg.setAttribute("aria-label", this.model.get("title"));
     const focused = this.svg.querySelector(":focus")?.dataset.line;
@@ -287,7 +290,7 @@ class Plot {
     group.focus();
     const left = this.svg.getBoundingClientRect().left;
     const to = moved => {
-      const x = moved.clientX - left, line = this.current(name);
+      const x = (moved.clientX - left) / this.unit, line = this.current(name);
       // dragged out at the right end, a limit is switched off
       this.move(name, line.off && x >= this.width - SIDE - 1 ? line.max : this.value(x), true);
     };

@@ -148,6 +148,29 @@ class Watch {
   }
 }
 
+// What lies under the messages over the pictures makes way: how far they reach is told to the style sheet, up from the
+// lower edge of the pictures and of the page.
+function makeWay(root) {
+  let watcher = null, ended = false;
+  const tell = (name, px) => px > 0 ? root.style.setProperty(name, `${Math.ceil(px)}px`) : root.style.removeProperty(name);
+  const look = messages => {
+    const { top, height } = messages.getBoundingClientRect();
+    const body = root.querySelector(".sg-canvas-body")?.getBoundingClientRect();
+    tell("--sg-covered", height && body ? body.bottom - top : 0);
+    tell("--sg-told", height ? root.getBoundingClientRect().bottom - top + 12 : 0);
+  };
+  const find = () => {
+    const messages = root.querySelector(".sg-messages");
+    if (ended) return;
+    if (!messages) { requestAnimationFrame(find); return; }
+    watcher = new ResizeObserver(() => look(messages));
+    watcher.observe(messages);
+    watcher.observe(root);
+  };
+  find();
+  return () => { ended = true; watcher?.disconnect(); };
+}
+
 function start(model, el, root) {
   const page = root.classList.contains("sg-page");
   // keys are the app's where it has the focus: a notebook would cut its cell at X and fold its headings at the arrows
@@ -172,6 +195,8 @@ function start(model, el, root) {
   };
   const target = page ? document : root;
   target.addEventListener("keydown", press);
+
+  const forget = makeWay(root);
 
   // a menu is open while it has the focus
   const click = event => {
@@ -208,6 +233,7 @@ function start(model, el, root) {
     root.removeEventListener("focusin", claim);
     model.off("msg:custom", receive);
     model.off("change:resume", address);
+    forget();
     watch.stop();
   };
 }

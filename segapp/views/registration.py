@@ -63,9 +63,10 @@ class RegistrationPanel:
         *,
         shift: tuple[float, float],
         refused: bool,
+        waiting: str = "",
     ) -> None:
-        """Write the normalised cross-correlation before and after, and what the user should know."""
-        parts = []
+        """Write the normalised cross-correlation before and after, or that it is awaited, and what to know of it."""
+        parts = [f"<div>{html.escape(waiting)}</div>"] if waiting else []
         if before is not None and after is not None:
             parts.append(
                 f"<div>Match with the RNA (NCC): <b>{before:.3f}</b> as it lies, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import functools
 import html
+import re
 from pathlib import Path
 
 import ipywidgets
@@ -42,11 +43,28 @@ LOGO = (
 """A cell with its nucleus."""
 
 
+_LENGTH = re.compile(r"(?<![\w.])(-?\d*\.?\d+)px")
+
+
 @functools.cache
 def style() -> str:
-    """Return the style sheets of the folder `css` as one, in the order of their names."""
+    """Return the style sheets of the folder `css` as one, in the order of their names.
+
+    Their px are those of a page of 1920 x 1080; on a larger page every length grows with it, hairlines of 1px apart.
+    """
     sheets = sorted(Path(__file__).with_name("css").glob("*.css"))
-    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    return scaled("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
+
+
+def scaled(sheet: str) -> str:
+    """Return a style sheet whose px are multiples of ``--sg-px``, which grows with the page; 1px stays a hairline.
+
+    Examples
+    --------
+    >>> scaled("a { border: 1px solid; margin: -6px 12.5px }")
+    'a { border: 1px solid; margin: calc(-6 * var(--sg-px)) calc(12.5 * var(--sg-px)) }'
+    """
+    return _LENGTH.sub(lambda found: found[0] if found[1] == "1" else f"calc({found[1]} * var(--sg-px))", sheet)
 
 
 def style_widget() -> ipywidgets.HTML:

@@ -7,8 +7,9 @@ import pytest
 
 from segapp.core.types import InputError
 from segapp.io import folders
-from segapp.io.estimate import Estimate, estimate
+from segapp.io.estimate import PIXEL_BYTES, Estimate, estimate
 from segapp.io.folders import Upload, allowed, inside, kind_of, list_folder
+from segapp.io.image import image_size
 
 
 @pytest.fixture
@@ -96,6 +97,48 @@ def test_the_frame_is_that_of_the_stain(tmp_path):
     gem.write_text("geneID\tx\ty\tMIDCount\nActb\t5\t5\t1\n")
     write_image(tmp_path / "a.tif", np.zeros((300, 200), np.uint8))
     assert estimate(gem, tmp_path / "a.tif").pixels == 60_000
+
+
+def test_a_finer_stain_counts_in_pixels_of_the_counts_and_for_its_own_bytes(tmp_path):
+    import tifffile
+
+    gem = tmp_path / "a.gem"
+    gem.write_text("geneID\tx\ty\tMIDCount\nActb\t5\t5\t1\n")
+    image = np.zeros((800, 400), np.uint16)
+    tifffile.imwrite(tmp_path / "plain.tif", image)
+    tifffile.imwrite(
+        tmp_path / "fine.ome.tif", image, ome=True, metadata={"PhysicalSizeX": 0.125, "PhysicalSizeXUnit": "µm"}
+    )
+    plain, fine = (estimate(gem, tmp_path / name) for name in ("plain.tif", "fine.ome.tif"))
+    assert plain.pixels == 320_000 and fine.pixels == 20_000
+    assert plain.memory - fine.memory == PIXEL_BYTES * 300_000
+    gem.write_text("#BinSize=2\n" + gem.read_text())
+    assert estimate(gem, tmp_path / "fine.ome.tif").pixels == 5_000
+    nothing = estimate(gem)
+    assert fine.memory - nothing.memory > image.nbytes
+
+
+def test_squares_of_visium_hd_are_the_frame_of_a_large_picture(tmp_path):
+    import h5py
+    import tifffile
+
+    with h5py.File(tmp_path / "matrix.h5", "w") as file:
+        file["matrix/barcodes"] = np.array([b"s_008um_00000_00000-1"] * 90)
+        file["matrix/data"] = np.ones(1234, np.int32)
+    tifffile.imwrite(tmp_path / "he.tif", np.zeros((900, 700, 3), np.uint8))
+    found = estimate(tmp_path / "matrix.h5", tmp_path / "he.tif")
+    assert (found.records, found.pixels) == (1234, 90)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_what_a_picture_takes_is_told_by_its_header(tmp_path, mode):
+    import imagecodecs
+
+    shape = (7, 5) if mode == "L" else (7, 5, 3)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(np.zeros(shape, np.uint8)))
+    assert image_size(tmp_path / "a.png") == (35, int(np.prod(shape)), None)
+    (tmp_path / "b.tif").write_bytes(b"II*\0 nothing")
+    assert image_size(tmp_path / "b.tif") == (0, 0, None)
 
 
 def test_too_little_memory_is_said():

@@ -9,7 +9,7 @@ import zarr
 
 from segapp.core.types import Grid, InputError
 from segapp.io.image import read_stain
-from segapp.io.ngff import write_ome_zarr, zarr_pixels
+from segapp.io.ngff import write_ome_zarr, zarr_size
 from tests.io.bricks import CORNER, HEIGHT, WIDTH, picture, the_l
 from tests.io.test_bins import told
 
@@ -52,7 +52,7 @@ def test_an_ome_zarr_is_read_at_full_resolution(tmp_path, version, unit, um):
     stain = read_stain(ome_zarr(tmp_path / "a.ome.zarr", version, unit=unit))
     assert is_the_picture(stain) and stain.channels == ("DAPI", "frame")
     assert stain.um_per_px == (None if um is None else pytest.approx(um))
-    assert zarr_pixels(tmp_path / "a.ome.zarr") == HEIGHT * WIDTH
+    assert zarr_size(tmp_path / "a.ome.zarr")[0] == HEIGHT * WIDTH
 
 
 def test_an_image_inside_a_store_of_one(tmp_path):

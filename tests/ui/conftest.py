@@ -33,20 +33,25 @@ def exports(tmp_path_factory):
     return tmp_path_factory.mktemp("exports")
 
 
+def serve(section, exports):
+    """Start a server of the section; uploads may have 20 MB."""
+    find_browser()
+    return server.start(
+        gem=section / "tissue.gem.gz",
+        stain=section / "stain.tif",
+        port=server.free_port(),
+        out=exports,
+        root=section,
+        max_upload_mb=20,
+    )
+
+
 @pytest.fixture(scope="session")
 def running(section, state, exports):
     """One server for all tests; every visit has a kernel of its own."""
-    find_browser()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGAPP_STATE", str(state))
-        served = server.start(
-            gem=section / "tissue.gem.gz",
-            stain=section / "stain.tif",
-            port=server.free_port(),
-            out=exports,
-            root=section,
-            max_upload_mb=20,
-        )
+        served = serve(section, exports)
     yield served
     served.stop()
 

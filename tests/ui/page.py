@@ -18,9 +18,7 @@ PATIENCE_S = float(os.environ.get("SEGAPP_TEST_PATIENCE_S", 150))
 HERE = ("127.0.0.1", "localhost", "")
 SHOTS = Path(__file__).parents[2] / "test-artefacts" / "pages"
 
-# the canvases of one panel lie in nested shadow roots; a panel is found by the place of its caption. Its margin is left
-# out: there the edge of the image is blended anew at every painting
-PIXELS = """panel => {
+PANEL = """
   const canvases = [];
   const walk = root => root.querySelectorAll("*").forEach(node => {
     if (node.tagName === "CANVAS") canvases.push(node);
@@ -28,17 +26,24 @@ PIXELS = """panel => {
   });
   walk(document.querySelector(".sg-canvas-host"));
   const box = document.querySelectorAll(".sg-caption-cell")[panel].getBoundingClientRect();
-  let hash = 7;
-  for (const canvas of canvases) {
+  const here = canvases.filter(canvas => {
     const place = canvas.getBoundingClientRect();
-    const near = Math.abs(place.left - box.left) < 12 && Math.abs(place.top - box.top) < 12;
-    if (!near || canvas.width < 50) continue;
+    return canvas.width >= 50 && Math.abs(place.left - box.left) < 12 && Math.abs(place.top - box.top) < 12;
+  });
+  const pixels = () => here.map(canvas => {
     const [w, h] = [canvas.width, canvas.height].map(side => Math.floor(side / 10));
     const { data } = canvas.getContext("2d").getImageData(w, h, 8 * w, 8 * h);
-    for (let i = 0; i < data.length; i += 4) hash = (hash * 31 + data[i] + 3 * data[i + 1] + 7 * data[i + 2]) | 0;
-  }
-  return hash;
-}"""
+    const words = new Uint32Array(data.buffer);
+    let hash = 7;
+    for (let i = 0; i < words.length; i++) hash = (Math.imul(hash, 31) + words[i]) | 0;
+    return hash;
+  });
+"""
+"""Script in which ``pixels()`` gives a hash of each canvas of a panel. They lie in nested shadow roots; a panel is
+found by the place of its caption. Its margin is left out: there the edge of the image is blended anew at every
+painting."""
+
+PIXELS = f"panel => {{{PANEL} return pixels().reduce((all, hash) => (Math.imul(all, 31) + hash) | 0, 7); }}"
 
 STAIN, RNA, SCORE, LABELS = range(4)
 

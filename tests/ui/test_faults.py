@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from segapp.app import server
+from tests.ui.conftest import serve
 from tests.ui.hand import Hand
-from tests.ui.page import SCORE, find_browser, visit
+from tests.ui.page import SCORE, visit
 from tests.ui.proxy import proxy
 
 pytestmark = pytest.mark.timeout(900)
@@ -27,7 +28,6 @@ stage.__dict__["run"] = run
 
 @pytest.fixture
 def running(section, exports, tmp_path, monkeypatch):
-    find_browser()
     page = tmp_path / "app.ipynb"
     cells = ["import segapp", "app = segapp.show()", BROKEN, "app"]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -37,14 +37,7 @@ def running(section, exports, tmp_path, monkeypatch):
     page.write_text(json.dumps(made))
     monkeypatch.setenv("SEGAPP_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(server, "notebook", lambda: page)
-    served = server.start(
-        gem=section / "tissue.gem.gz",
-        stain=section / "stain.tif",
-        port=server.free_port(),
-        out=exports,
-        root=section,
-        max_upload_mb=20,
-    )
+    served = serve(section, exports)
     yield served
     served.stop()
 

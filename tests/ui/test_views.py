@@ -260,6 +260,47 @@ def test_marks_lie_where_they_belong(views):
     views.page.evaluate("model.set('marks', [])")
 
 
+def test_a_large_page_has_large_letters_and_the_views_still_fill_it(views):
+    page = views.page
+
+    def sizes():
+        page.wait_for_timeout(200)
+        return page.evaluate(
+            """() => [".sg-caption", ".sg-layer", ".sg-tool-icon"].map(name => {
+              const node = document.querySelector(name);
+              return [parseFloat(getComputedStyle(node).fontSize), node.getBoundingClientRect().height];
+            })"""
+        )
+
+    small = sizes()
+    try:
+        page.set_viewport_size({"width": 1920, "height": 1080})
+        assert np.allclose(sizes(), small), "as designed"
+        page.set_viewport_size({"width": 3840, "height": 2160})
+        assert np.allclose(np.array(sizes())[:, 1], 1.75 * np.array(small)[:, 1], rtol=0.1)
+        assert sizes()[0][0] > 20
+        box = page.locator(".sg-canvas-body").bounding_box()
+        assert box["width"] > 3600 and box["height"] > 1950
+    finally:
+        page.set_viewport_size({"width": 1000, "height": 760})
+        page.wait_for_timeout(300)
+
+
+def test_layers_are_named_on_the_smallest_page(views):
+    # as wide as the views are on a page of 1280 x 720
+    try:
+        views.page.set_viewport_size({"width": 620, "height": 620})
+        views.page.wait_for_timeout(300)
+        bar = views.page.locator(".sg-canvas-bar").bounding_box()
+        last = views.page.get_by_label("Show the whole image").bounding_box()
+        assert last["x"] + last["width"] <= bar["x"] + bar["width"] + 1
+        size = views.page.locator(".sg-layer").first.evaluate("node => parseFloat(getComputedStyle(node).fontSize)")
+        assert size > 10
+    finally:
+        views.page.set_viewport_size({"width": 1000, "height": 760})
+        views.page.wait_for_timeout(300)
+
+
 def test_every_button_is_reached_by_tab_and_axe_finds_nothing_serious(views):
     key(views, "y")
     found = Axe().run(views.page)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from segapp.core.align import Alignment, shifted
+from segapp.core.types import Cancelled
 from segapp.pipeline.job import run
 
 
@@ -162,6 +163,50 @@ def test_a_move_that_matches_less_well_is_refused_unless_told(app):
     assert "9" in app.features["registration"].panel.figures.value
     app.features["registration"].panel.unshift.click()
     assert app.session.params["align"].shift == (0.0, 0.0)
+
+
+def test_a_match_of_another_place_is_never_shown(app, monkeypatch):
+    waiting = []
+    monkeypatch.setattr(app, "background", lambda work, done: waiting.append((work, done)))
+    registration = app.features["registration"]
+
+    def finish():
+        work, done = waiting.pop(0)
+        try:
+            found = work()
+        except Cancelled as error:  # a scorecard that others overtook
+            done(None, error)
+        else:
+            done(found, None)
+
+    def figures():
+        return registration.panel.figures.value
+
+    # under way: what is said of one place does not stand beside the next
+    nudge(app, 3, 0, done=False)
+    assert "being computed" in app.canvas.hint
+    nudge(app, 6, 0, done=False)
+    finish()
+    assert "being computed" in app.canvas.hint and len(waiting) == 1
+    finish()
+    assert "here" in app.canvas.hint
+    nudge(app, 9, 0, done=True)
+    nudge(app, 0, 0, done=False)
+    finish()
+    assert app.canvas.hint == "" and app.banner.text == "", "given up before it was measured"
+
+    # the card, where the stage itself measures nothing: that the match is awaited, then the match of this place
+    app.panels["align"].open()
+    app.session.set("align", mode="off")
+    found = []
+    for x in (2.0, 8.0):
+        app.session.set("align", shift=(x, 0.0))
+        assert "being computed" in figures() and "sg-ncc" not in figures()
+        while waiting:
+            finish()
+        assert "being computed" not in figures()
+        found.append(figures().split("sg-ncc'>")[1][:5])
+    assert found[0] != found[1]
 
 
 def test_a_pair_of_landmarks_bends_the_stain_to_obey(app):

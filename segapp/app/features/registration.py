@@ -19,6 +19,9 @@ from segapp.views.rows import Row
 BLUR_PX = 5
 """Blur of the RNA that a match is measured with where the alignment has none of its own."""
 
+MATCH = "Match with the RNA (NCC)"
+WAITING = f"{MATCH} is being computed …"
+
 WORSE = 5e-4
 """A match that is lower by less than this is no worse: interpolation alone changes it so much."""
 
@@ -42,7 +45,9 @@ class Registration(Feature):
         self.cards = {"align": (self.panel.widget,)}
         self.match: tuple[float, float] | None = None
         self._measured: Any = None
+        self._measuring = False
         self._busy = False
+        self._asked = False
         self._next: tuple[int, int, bool] | None = None
         self._applied = False
         self.canvas.on_stroke(self.stroke)
@@ -106,15 +111,18 @@ class Registration(Feature):
 
     @guarded
     def _nudge(self, dx: int, dy: int, done: bool) -> None:
-        if not dx and not dy:
+        self._asked = bool(dx or dy)
+        if not self._asked:
             self.canvas.hint = ""
             self._next = None
             return
+        self.canvas.hint = WAITING  # what was measured was of another place
         if self._busy:  # only the last place matters; what is done is done
             self._next = (dx, dy, done)
             return
         alignment, raw, counts = self._alignment(), self.session.peek("stain_raw"), self._counts()
         if counts is None:
+            self.canvas.hint = ""
             if done:
                 self.apply(dx, dy)
             return
@@ -128,12 +136,16 @@ class Registration(Feature):
     @guarded
     def _judged(self, nudge: tuple[int, int, bool], found: list[float] | None, error: Exception | None) -> None:
         self._busy = False
+        following, self._next = self._next, None
+        if not self._asked:  # given up meanwhile
+            return
         if error is not None:
+            self.canvas.hint = ""
             raise error
         assert found is not None
         (dx, dy, done), (before, after) = nudge, found
-        self.canvas.hint = f"Match with the RNA (NCC): {before:.3f} before, {after:.3f} here."
-        following, self._next = self._next, None
+        if following is None:
+            self.canvas.hint = f"{MATCH}: {before:.3f} before, {after:.3f} here."
         if done and after < before - WORSE:
             self.banner.show(
                 f"Moved by x {dx}, y {dy} px the stain matches the RNA less well: its NCC would fall from {before:.3f} "
@@ -165,6 +177,7 @@ class Registration(Feature):
     def loaded(self) -> None:
         """Marks and figures belong to other data."""
         self.match, self._measured, self._next, self._busy = None, None, None, False
+        self._measuring = self._asked = False
         self.canvas.settle()
         self._show()
 
@@ -191,6 +204,12 @@ class Registration(Feature):
         """Measure the match where the stage has not done so."""
         if self.panels["align"].opened or self.layers.compare != "off":
             self._measure()
+        self._show()
+
+    def refresh(self) -> None:
+        """The card may have been opened while nothing was computed."""
+        if self.panels["align"].opened and not self.session.runner.busy:
+            self._measure()
 
     # ---- figures and marks
 
@@ -202,12 +221,17 @@ class Registration(Feature):
         )
         if alignment is None or raw is None or counts is None or self._measured is alignment:
             return
-        self._measured = alignment
+        self._measured, self.match = alignment, None
+        if alignment.ncc_after is not None:
+            return
         places = (Alignment("off", raw.shape), alignment)
+        self._measuring = True
+        self._show()
 
         def done(found: list[float] | None, error: Exception | None) -> None:
-            if found is not None and self.session.peek("alignment") is alignment:
-                self.match = (found[0], found[1])
+            if self._measured is alignment:
+                self._measuring = False
+                self.match = None if found is None else (found[0], found[1])
                 self._show()
 
         self.app.background(lambda: measure(raw, counts, places, self._blur()), done)
@@ -221,7 +245,16 @@ class Registration(Feature):
         if alignment is not None and alignment.ncc_after is not None:
             before, after = alignment.ncc_before, alignment.ncc_after
         refused = "align.accept=any" in note
-        self.panel.show(before, after, note, shift=params.shift, refused=refused)  # type: ignore[attr-defined]
+        stained = bool(self.session.inputs) and self.session.inputs.get("stain_file") is not None
+        waiting = stained and after is None and (self._measuring or (alignment is None and self.session.runner.busy))
+        self.panel.show(
+            before,
+            after,
+            note,
+            shift=params.shift,  # type: ignore[attr-defined]
+            refused=refused,
+            waiting=WAITING if waiting else "",
+        )
         landmarks = self._landmarks()
         rows, marks = [], []
         for number, landmark in enumerate(landmarks, 1):

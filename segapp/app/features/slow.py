@@ -12,7 +12,7 @@ from segapp.views import theme
 
 
 class Slow(Feature):
-    """A line above the views while a change of a slow stage is not shown: Update, or follow it all the same."""
+    """A line over the views while a change of a slow stage is not shown: Update, or follow it all the same."""
 
     name = "slow"
 
@@ -30,7 +30,7 @@ class Slow(Feature):
         self.always.on_click(lambda _: self.follow())
         self.line = w.HBox([self.words, self.update_button, self.always], layout=w.Layout(display="none"))
         self.line.add_class("sg-slow")
-        self.toolbar = (self.line,)
+        self.lines = (self.line,)
         self.keys = {"ctrl+Enter": ("Show a change that waits", self.update)}
 
     def paused(self, stage: str, seconds: float) -> None:

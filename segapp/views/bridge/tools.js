@@ -81,7 +81,8 @@ class Tools {
   }
 
   say(text) {
-    const kernel = this.model.get("hint");
+    const kernel = this.model.get("hint"), [dx, dy] = this.moved;
+    if (!text && (dx || dy)) text = `The stain is moved by x ${dx}, y ${dy} px. ${kernel} Enter keeps it, Esc gives it up.`;
     this.hint.textContent = text || kernel || (this.tool.shape === "none" ? this.tool.doc : `${this.tool.title}: ${this.tool.doc} Esc leaves.`);
     this.hint.title = this.hint.textContent;  // a narrow page cuts it off
     this.hint.classList.toggle("sg-told", Boolean(text || kernel));
@@ -245,7 +246,8 @@ class Tools {
     this.moved = [dx, dy];
     this.stage.layers.shift(this.moved);
     this.tell();
-    this.say(`The stain is moved by x ${dx}, y ${dy} px. ${this.model.get("hint")} Enter keeps it, Esc gives it up.`);
+    this.model.set("hint", "");  // what the kernel said was of another place
+    this.say();
   }
 
   giveUp() {
