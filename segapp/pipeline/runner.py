@@ -67,6 +67,11 @@ class Runner:
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None and self._waiting is None, timeout)
 
+    def rest(self, seconds: float) -> None:
+        """Keep still, inside a job, for so long or until another job replaces it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._running != self._serial, seconds)
+
     def close(self) -> None:
         """Cancel everything and end the thread."""
         self.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -23,6 +24,14 @@ from segapp.pipeline.states import as_html, as_text, states
 from segapp.pipeline.store import Store
 
 log = logging.getLogger(__name__)
+
+TAKEN_S = 0.1
+"""Longest wait for the thread of the widgets to take a first look."""
+
+PAINTED_S = 0.04
+"""Pause after a first look where there are few cores: the page paints on one that the worker would take."""
+
+FEW_CORES = 4
 
 _State = tuple[dict[str, Params], str]
 """What a step of the history goes back to: parameters and preset."""
@@ -300,6 +309,16 @@ class Session:
         found = preview(snapshot, self.store, stage, window, tick)
         if found is not None:
             self._emit("previewed", stage, *found, snapshot.key(self.pipeline[stage]))
+            self._make_way()
+
+    def _make_way(self) -> None:
+        """Let what was told be shown, before the worker takes a processor again that showing it needs."""
+        if self.runner.mode == "thread":
+            taken = threading.Event()
+            self.post(taken.set)
+            taken.wait(TAKEN_S)
+            if (os.cpu_count() or 1) <= FEW_CORES:
+                self.runner.rest(PAINTED_S)
 
     def cancel(self) -> None:
         """Stop the running request at its next tick."""

@@ -1,7 +1,7 @@
 """The linked views: figures composed by HoloViews, shown and patched by one small widget.
 
 The page holds the Bokeh document alone: a view change sends what is visible to the kernel, and the kernel answers with
-all layers in ONE binary message. The page sets the sources itself, so nothing is compared, rendered again or echoed.
+all layers in ONE binary message. The page paints them itself, so nothing is compared, worked through twice or echoed.
 Opacity, visibility, styles and contrast are the page's own affair. BokehJS travels with the widget; no network and no
 extension of the notebook is needed. Only this module and `compose` know Bokeh.
 """

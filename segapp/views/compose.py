@@ -17,7 +17,7 @@ import numpy as np
 from segapp.views import theme
 from segapp.views.scene import CurveLayer, ImageLayer, Scene
 
-BRIDGE = ("base", "access", "layers", "marks", "tools", "stage")
+BRIDGE = ("base", "access", "paint", "layers", "marks", "tools", "stage")
 """Files of the page's side, in the order in which they build on each other."""
 
 KEPT = Path(__file__).with_name("document.json.gz")

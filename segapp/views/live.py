@@ -160,13 +160,20 @@ class Live:
         if self._later is not None:
             self._later(PATIENCE_S, lambda: self._overdue(serial))
         targets = (*self.targets, *extra)
+        # what the store holds already is not computed, so nothing tells of it
+        held = {name: self.session.peek(name) for name in ("frame", *targets)}
+        known = all(value is not None for value in held.values())
+        if known:  # shown first: the worker would find nothing to do, and the page would wait for it
+            self._hand_on_all(held)
         self.session.request(
             targets, look=(self._visible(),) if self._later is not None else None, meanwhile=not self._cells_shown
         )
-        # what the store holds already is not computed, so nothing tells of it
+        if not known:
+            self._hand_on_all(held)
+
+    def _hand_on_all(self, held: Mapping[str, Any]) -> None:
         ready: dict[str, dict[str, Any]] = {}
-        for name in ("frame", *targets):
-            value = self.session.peek(name)
+        for name, value in held.items():
             if value is not None:
                 ready.setdefault(self.session.pipeline.giver[name].name, {})[name] = value
         for stage, values in ready.items():

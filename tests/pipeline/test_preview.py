@@ -1,5 +1,7 @@
 """A first look: near the result, never in its place."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,31 @@ def test_a_look_alone_leaves_no_result(session, looked):
     assert session.peek("cell_scores") is None
     look = looked[0][2]["cell_scores"]
     assert look[80:160, 100:220].any() and not look[:40].any() and not look[:, 300:].any()
+
+
+def test_after_a_look_the_worker_waits_until_it_was_taken(sample, monkeypatch):
+    session, posted = Session("thread"), []
+    session.load(sample.transcripts, sample.stain)
+    session.get_many(("total", "bins", "selected_nuclei"))
+    monkeypatch.setattr("segapp.pipeline.session.TAKEN_S", 600)  # it goes on because the look was taken
+    told = []
+    session.events.previewed.connect(lambda *event: told.append("look"))
+    session.events.started.connect(lambda stage: told.append(stage))
+    looked = threading.Event()
+
+    def post(function):
+        posted.append(function)
+        looked.set()
+
+    session.post = post
+    session.request(["cell_scores"], look=(None,))
+    assert looked.wait(60)
+    assert not session.runner.wait(0.2)
+    while not session.runner.wait(0.01) or posted:
+        for function in [posted.pop(0) for _ in range(len(posted))]:
+            function()
+    assert told[:2] == ["look", "cell_score"]
+    session.close()
 
 
 def test_what_is_known_or_quick_or_impossible_is_not_looked_at(session):

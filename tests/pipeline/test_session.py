@@ -128,6 +128,21 @@ def test_the_latest_request_wins_and_earlier_ones_stop_at_a_tick(calls):
     runner.close()
 
 
+def test_a_rest_ends_when_another_job_comes():
+    runner, began, ended = Runner("thread"), threading.Event(), []
+
+    def first(tick):
+        began.set()
+        runner.rest(600)
+        ended.append("first")
+
+    runner.submit(first)
+    assert began.wait(30)
+    runner.submit(lambda tick: ended.append("second"))
+    assert runner.wait(30) and ended == ["first", "second"]
+    runner.close()
+
+
 def test_cancel_stops_the_running_job():
     seen = []
     runner = Runner("thread", lambda: seen.append("rests"))

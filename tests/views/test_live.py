@@ -28,6 +28,22 @@ def test_going_back_to_what_is_known_does_not_wait(app, session):
     assert app.layers.artefacts["cell_scores"] is session.peek("cell_scores")
 
 
+def test_what_is_known_is_shown_before_the_worker_is_asked(app, session, monkeypatch):
+    k = app.panels["cell_score"].controls["k"]
+    k.slider.value = 11
+    session.get("cells")
+    shown, plain = [], session.request
+
+    def request(*targets, **more):
+        shown.append(app.layers.artefacts["cells"] is session.peek("cells") is not None)
+        plain(*targets, **more)
+
+    monkeypatch.setattr(session, "request", request)
+    k.slider.value = 7
+    k.slider.value = 13
+    assert shown == [True, False]
+
+
 def test_a_stage_may_be_followed_however_slow(app, session):
     app.live.paused["cell_score"] = 1.26
     k = app.panels["cell_score"].controls["k"]

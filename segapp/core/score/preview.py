@@ -24,6 +24,10 @@ STRIPE = 128
 HALO = 16
 """Pixels around the window whose counts and messages reach into it."""
 
+REACH = 16
+"""Pixels that messages travel in a preview. Pixels that take part lie further apart than their neighbours do: as many
+rounds as in `apply_score` would carry them further, and make the preview less like it."""
+
 Box = tuple[int, int, int, int]
 
 
@@ -122,7 +126,7 @@ def preview_score(
         p=params.bp_p,
         q=params.bp_q,
         precision=max(params.bp_precision, 1e-4),
-        max_iter=min(params.bp_max_iter, 20),
+        max_iter=min(params.bp_max_iter, max(REACH // step, 1)),
         tick=tick,
     )
     if bins is not None:

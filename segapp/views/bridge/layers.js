@@ -9,7 +9,8 @@ class LayerBar {
     this.stage = stage;
     this.model = stage.model;
     this.late = new Map();      // source -> data that came while it was not seen
-    this.placeOf = {};          // source -> {layer, panel, renderer}
+    this.placeOf = {};          // source -> {layer, panel, renderer, painter}
+    this.kept = new Kept();
     this.at = {};               // switch -> {on, opacity, style}
     this.compare = "off";
     this.turn = false;
@@ -24,12 +25,11 @@ class LayerBar {
   // ---- state -> drawing
 
   start() {
-    for (const [source, { renderer }] of Object.entries(this.placeOf)) {
-      this.placeOf[source].renderer = this.stage.find(renderer);
-      this.placeOf[source].source = this.stage.find(source);
+    for (const place of Object.values(this.placeOf)) {
+      place.renderer = this.stage.find(place.renderer);
+      place.painter = new Painter(this.stage.viewOf(place.renderer), this.kept);
     }
     this.blend();
-    this.unindexed();
     this.stage.on("change:palettes", () => this.paint());
     this.stage.on("change:levels", () => this.contrast());
     this.apply();
@@ -58,9 +58,8 @@ class LayerBar {
       for (const [id, { layer, panel, renderer }] of Object.entries(this.placeOf)) {
         const opacity = seen[layer]?.[panel];
         if (opacity !== undefined) {
-          const glyph = renderer.glyph;
-          const name = glyph.line_alpha === undefined ? "global_alpha" : "line_alpha";
-          if (glyph[name]?.value !== opacity) glyph[name] = { value: opacity };
+          const { painter } = this.placeOf[id];
+          if (painter.opacity !== opacity) { painter.opacity = opacity; painter.again(); }
           if (this.late.has(id)) { this.fill(this.placeOf[id], this.late.get(id)); this.late.delete(id); }
         }
         if (renderer.visible !== (opacity !== undefined)) renderer.visible = opacity !== undefined;
@@ -84,14 +83,10 @@ class LayerBar {
     }
   }
 
-  fill({ layer, source, base }, data) {
+  fill({ layer, painter, base }, data) {
     if (MOVED.includes(layer) && this.moved.some(value => value !== 0))
       data = { ...data, x: [base[0] + this.moved[0]], y: [base[1] + this.moved[1]] };
-    // assigning data would compare old and new arrays pixel by pixel
-    const held = source.data;
-    for (const [name, values] of Object.entries(data))
-      if (held instanceof Map) held.set(name, values); else held[name] = values;
-    source.change.emit();
+    painter.show(data);
   }
 
   // Move the stain by hand: its bytes stay, their place changes.
@@ -108,7 +103,7 @@ class LayerBar {
     const mappers = this.model.get("mappers");
     this.stage.quietly(() => {
       for (const [layer, palette] of Object.entries(this.model.get("palettes")))
-        this.stage.find(mappers[layer]).palette = palette;
+        this.recolour(layer, this.stage.find(mappers[layer]), { palette });
     });
   }
 
@@ -127,7 +122,7 @@ class LayerBar {
           high = Math.max(byte(own?.high ?? given.high), low + 1);
         }
         for (const name of item.contrast === "stain" ? ["stain", "under"] : [item.contrast])
-          this.stage.find(mappers[name]).setv({ low, high });
+          this.recolour(name, this.stage.find(mappers[name]), { low, high });
         const row = this.rows?.[item.name];
         if (row?.low) {
           row.contrast.hidden = !given;
@@ -138,29 +133,16 @@ class LayerBar {
     });
   }
 
-  // Nobody asks Bokeh which point of an outline is hit: sorting all points into a tree would take longer than drawing.
-  unindexed() {
-    for (const { renderer } of Object.values(this.placeOf)) {
-      const view = this.stage.viewOf(renderer)?.glyph;
-      if (!view) continue;
-      Object.defineProperty(view, "_index_size", { get: () => 0 });
-      view._index_data = () => {};
-    }
+  recolour(layer, mapper, change) {
+    mapper.setv(change);
+    this.kept.recolour(mapper);
+    for (const place of Object.values(this.placeOf)) if (place.layer === layer) place.painter.again();
   }
 
   // Stain and RNA add up like light, so that what lies on each other turns grey.
   blend() {
-    const { renderer } = Object.values(this.placeOf).find(place => place.layer === "other");
-    const view = this.stage.viewOf(renderer)?.glyph;
-    if (!view) return;
-    const paint = view._paint.bind(view);
-    view._paint = (context, ...rest) => {
-      if (this.compare !== "overlay") { paint(context, ...rest); return; }
-      context.save();
-      context.globalCompositeOperation = "lighter";
-      paint(context, ...rest);
-      context.restore();
-    };
+    const { painter } = Object.values(this.placeOf).find(place => place.layer === "other");
+    painter.blend = () => this.compare === "overlay" ? "lighter" : "source-over";
   }
 
   compareWith(value) {

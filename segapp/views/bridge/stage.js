@@ -1,5 +1,5 @@
-// Bokeh in one widget: embeds the figures that HoloViews composed, patches their sources in place with binary windows
-// from the kernel, and tells the kernel what is visible. Nothing is echoed, nothing is fetched.
+// Bokeh in one widget: embeds the figures that HoloViews composed, fills their panels with binary windows from the
+// kernel, and tells the kernel what is visible. Nothing is echoed, nothing is fetched.
 
 const ZOOM_STEP = 1.5;
 const PAN_STEP = 0.15;
@@ -46,6 +46,7 @@ class Stage {
     this.doc = this.views.roots[0].model.document;
     // the kernel keeps its own copy of what it sent: no change made here travels back
     this.figures = panels.map(panel => this.find(panel.figure));
+    for (const figure of this.figures) paintGround(this.viewOf(figure));
     this.rows = this.doc.roots()[0].children;
     const { x_range, y_range } = this.figures[0];
     this.x = x_range;
@@ -235,16 +236,17 @@ class Stage {
   }
 
   patch(message, buffers) {
-    const { ndarray } = bokeh.require("core/util/ndarray");
-    const array = ({ buffer, dtype, shape }) => {
-      const view = buffers[buffer];
-      return new ndarray(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength), { dtype, shape });
+    const kinds = { uint8: Uint8Array, float32: Float32Array };
+    const array = ({ buffer, dtype }) => {
+      const { buffer: bytes, byteOffset, byteLength } = buffers[buffer];
+      return new kinds[dtype](bytes.slice(byteOffset, byteOffset + byteLength));
     };
     this.quietly(() => {
       for (const frame of message.frames) {
         const data = {};
         for (const [name, column] of Object.entries(frame.columns))
-          data[name] = column.buffer === undefined ? column : frame.nested ? [array(column)] : array(column);
+          data[name] = column.buffer === undefined ? column
+            : frame.nested ? [{ values: array(column), shape: column.shape }] : array(column);
         this.layers.take(frame.sources, data);
         if (data.dw && data.dw[0] >= 1) this.el.dataset.width = data.dw[0];
       }
