@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from typing import Any
 
-from segapp.core.types import InputError
+from segapp.core.types import Cancelled, InputError
 
 
 def add_chip_options(run: argparse.ArgumentParser) -> None:
@@ -58,19 +59,22 @@ def run_chip_command(options: argparse.Namespace) -> int:
     check_fits(plan)
     if options.dry_run:
         return 0
-    with _Lines() as lines:
-        result = run_chip(
-            options.chip,
-            options.out,
-            preset=options.preset,
-            recipe=options.recipe,
-            set=options.set,
-            tile=plan.tile,
-            workers=options.workers,
-            scheduler=options.scheduler,
-            resume=options.resume,
-            tell=lines,
-        )
+    try:
+        with _Lines() as lines:
+            result = run_chip(
+                options.chip,
+                options.out,
+                preset=options.preset,
+                recipe=options.recipe,
+                set=options.set,
+                tile=plan.tile,
+                workers=options.workers,
+                scheduler=options.scheduler,
+                resume=options.resume,
+                tell=lines,
+            )
+    except (KeyboardInterrupt, Cancelled):
+        return _stopped(f"what was done is kept in {options.out}; the same command with --resume goes on")
     for line in result.summary["notes"]:
         print(f"segapp: {line}", file=sys.stderr)
     if options.json:
@@ -87,14 +91,17 @@ def run_chip_command(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     from segapp.io.chip import convert_chip
 
-    with _Lines() as lines:
-        chip = convert_chip(
-            options.gem,
-            options.out,
-            stain=options.stain,
-            stain_um_per_px=_size(options.stain_um_per_px),
-            tell=lines,
-        )
+    try:
+        with _Lines() as lines:
+            chip = convert_chip(
+                options.gem,
+                options.out,
+                stain=options.stain,
+                stain_um_per_px=_size(options.stain_um_per_px),
+                tell=lines,
+            )
+    except (KeyboardInterrupt, Cancelled):
+        return _stopped(f"what was done is kept in {options.out}; the same command goes on")
     for line in chip.notes:
         print(f"segapp: {line}", file=sys.stderr)
     print(
@@ -102,6 +109,11 @@ def _convert(options: argparse.Namespace) -> int:
         + ("" if chip.stain is None else ", with a stain")
     )
     return 0
+
+
+def _stopped(and_then: str) -> int:
+    print(f"segapp: stopped; {and_then}", file=sys.stderr)
+    return 128 + signal.SIGINT
 
 
 def _size(text: str) -> Any:

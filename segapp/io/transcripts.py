@@ -97,9 +97,12 @@ def _kind(path: Path) -> str:
         return "table"
     try:
         with gzip.open(path) if magic[:2] == _GZIP else path.open("rb") as stream:
-            first = stream.read(1 << 14).split(b"\n")[0].decode("utf-8", "replace")
+            block = stream.read(1 << 14)
     except (OSError, EOFError, zlib.error):
         return "gem"
+    if b"\0" in block:  # no text: the reader of GEM says what it is
+        return "gem"
+    first = block.split(b"\n")[0].decode("utf-8", "replace")
     names = [name.strip('"\r ') for name in first.split(",")]
     return "table" if find_maker(names) is not None or ("," in first and "\t" not in first) else "gem"
 

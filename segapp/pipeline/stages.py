@@ -97,6 +97,7 @@ PIPELINE = Pipeline(
         gives=("stain", "alignment"),
         run=steps.align_stain,
         selectors=("mode",),
+        version=2,
     ),
     Stage(
         "nuclei_mask",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from segapp.core import align
 from segapp.core.align import AffineParams, Alignment, NoAlignment, TpsParams, affine, align_stain, ncc, warp
 from segapp.core.align.ncc import overlap_ncc
+from segapp.core.align.rows import rows_needed, warp_rows
 from segapp.core.align.search import covered_by, features, turn_matrix
 from segapp.core.align.tps import auto_mesh, mesh_points
 from segapp.core.align.transform import (
@@ -325,3 +326,15 @@ def test_labels_of_any_width_can_be_moved():
     for dtype in (bool, np.float16, np.longdouble, np.uint64):
         found = warp(np.array([[0, 1, 1], [0, 1, 0]], dtype), moved, 0)
         assert found.dtype == dtype and found.tolist() == [[1, 1, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("points", [(), ((5, 5, 9, 2), (290, 8, 300, 1), (150, 280, 148, 290))], ids=["affine", "tps"])
+def test_rows_of_a_part_are_those_of_the_whole_to_the_last_bit(points):
+    image = np.random.default_rng(0).integers(0, 65535, (400, 300)).astype(np.uint16)
+    matrix = ((1.0001, 0.00013, 9.03), (-0.0001, 0.9999, -12.96))
+    moved = Alignment("tps" if points else "affine", image.shape, matrix, points=points)
+    whole = warp(image, moved, 1)
+    for first, last in ((0, 150), (150, 151), (151, 400)):
+        top, bottom = rows_needed(moved, len(image), first, last)
+        part = warp_rows(image[top:bottom], top, image.shape, moved, first, last)
+        np.testing.assert_array_equal(part, whole[first:last])

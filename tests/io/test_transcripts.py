@@ -229,6 +229,9 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
     assert "HDF5 with weights" in told(read_transcripts, tmp_path / "b.h5")
     (tmp_path / "c.tif").write_bytes(b"II*\0" + b"\0" * 100)
     assert "TIFF" in told(read_transcripts, tmp_path / "c.tif")
+    # bytes of an image that look like a line between commas
+    (tmp_path / "e.gem").write_bytes(b"II*\0" + b",\0,\x07" * 30 + b"\n" + b"\0" * 100)
+    assert "is a TIFF image, not a GEM" in told(read_transcripts, tmp_path / "e.gem")
     (tmp_path / "d.csv.gz").write_bytes(gzip.compress(np.random.default_rng(0).bytes(5000))[:400])
     assert "cut short" in told(read_transcripts, tmp_path / "d.csv.gz")
 

@@ -30,12 +30,16 @@ def segment(line: np.ndarray, j: int, width: int) -> tuple[int, int, float, floa
 
 
 @njit(cache=True, nogil=True)
-def sample_row(image: np.ndarray, line: np.ndarray, values: np.ndarray, seen: np.ndarray) -> None:
+def sample_row(
+    image: np.ndarray, top: int, height: int, line: np.ndarray, values: np.ndarray, seen: np.ndarray
+) -> None:
     """Read one row of the frame: bilinear `values`, and 1 in `seen` where the image has the pixel, else 0 in both.
 
-    A position within half a pixel of the image belongs to it; beyond the outer centres the image is constant.
+    `image` is the rows from `top` on of an image of `height` rows: positions are those in the whole, so that their
+    fractions do not depend on which rows are at hand. A position within half a pixel of the image belongs to it;
+    beyond the outer centres the image is constant.
     """
-    height, width = image.shape
+    width = image.shape[1]
     right, bottom = width - 1.0, height - 1.0
     flat, below, one = image.ravel(), np.uint64(width), np.uint64(1)  # unsigned: no index counts from the end
     for j in range(line.shape[1] - 1):
@@ -44,28 +48,29 @@ def sample_row(image: np.ndarray, line: np.ndarray, values: np.ndarray, seen: np
             x, y = x0 + column * dx, y0 + column * dy
             if 0.0 <= x < right and 0.0 <= y < bottom:
                 c, r = int(x), int(y)
-                at = np.uint64(r) * below + np.uint64(c)
+                at = np.uint64(r - top) * below + np.uint64(c)
                 u, v = np.float32(x - c), np.float32(y - r)
                 a, b = flat[at], flat[at + below]
                 a += u * (flat[at + one] - a)
                 b += u * (flat[at + below + one] - b)
                 values[column], seen[column] = a + v * (b - a), np.float32(1)
             elif -0.5 <= x < right + 0.5 and -0.5 <= y < bottom + 0.5:
-                values[column], seen[column] = bilinear(image, x, y), np.float32(1)
+                values[column], seen[column] = bilinear(image, top, height, x, y), np.float32(1)
             else:
                 values[column] = seen[column] = np.float32(0)
 
 
 @njit(cache=True, nogil=True)
-def bilinear(image: np.ndarray, x: float, y: float) -> float:
+def bilinear(image: np.ndarray, top: int, height: int, x: float, y: float) -> float:
     """Return the image at a position that lies within half a pixel of it; beyond the outer centres it is constant."""
     x = min(max(x, 0.0), image.shape[1] - 1.0)
-    y = min(max(y, 0.0), image.shape[0] - 1.0)
+    y = min(max(y, 0.0), height - 1.0)
     c, r = int(x), int(y)
-    c1, r1 = min(c + 1, image.shape[1] - 1), min(r + 1, image.shape[0] - 1)
+    c1, r1 = min(c + 1, image.shape[1] - 1), min(r + 1, height - 1)
     u, v = x - c, y - r
-    top = (1 - u) * image[r, c] + u * image[r, c1]
-    return (1 - v) * top + v * ((1 - u) * image[r1, c] + u * image[r1, c1])
+    r, r1 = r - top, r1 - top
+    above = (1 - u) * image[r, c] + u * image[r, c1]
+    return (1 - v) * above + v * ((1 - u) * image[r1, c] + u * image[r1, c1])
 
 
 @njit(cache=True, nogil=True)
@@ -74,7 +79,7 @@ def sample_linear(image: np.ndarray, nodes: np.ndarray, out: np.ndarray) -> None
     line, seen = np.empty((2, nodes.shape[2])), np.empty(out.shape[1], np.float32)
     for row in range(out.shape[0]):
         interpolate_row(nodes, row, out.shape[0], line)
-        sample_row(image, line, out[row], seen)
+        sample_row(image, 0, image.shape[0], line, out[row], seen)
 
 
 @njit(cache=True, nogil=True)
@@ -112,16 +117,6 @@ def span(matrix: np.ndarray, row: int, width: int, shape: tuple[int, int], margi
 
 
 @njit(cache=True, nogil=True)
-def clear_outside(moved: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> None:
-    """Write 0 where an affine map leaves an image of the given shape."""
-    height, width = moved.shape
-    for row in range(height):
-        first, end = span(matrix, row, width, shape, 0.5)
-        moved[row, :first] = 0
-        moved[row, end:] = 0
-
-
-@njit(cache=True, nogil=True)
 def overlap_sums(
     fixed: np.ndarray, moving: np.ndarray, nodes: np.ndarray, mean_f: float, mean_m: float
 ) -> tuple[int, float, float, float, float, float]:
@@ -132,7 +127,7 @@ def overlap_sums(
     sums = np.zeros(6)
     for row in range(height):
         interpolate_row(nodes, row, height, line)
-        sample_row(moving, line, values, seen)
+        sample_row(moving, 0, moving.shape[0], line, values, seen)
         _sums(fixed[row], values, seen, mean_f, mean_m, sums)
     return int(sums[0]), sums[1], sums[2], sums[3], sums[4], sums[5]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from segapp.core.align._sample import clear_outside, interpolate_row, sample_row
-from segapp.core.align.transform import LARGEST_WARPED, Alignment, warp_affine
+from segapp.core.align._sample import interpolate_row, sample_row
+from segapp.core.align.transform import Alignment
 from segapp.core.checks import frozen
 
 _MARGIN = 3
@@ -73,16 +73,8 @@ def warp_rows(
     """
     width = alignment.shape[1]
     pixels = image.astype(np.float32)
-    if alignment.points or max(*shape, *alignment.shape) > LARGEST_WARPED:
-        moved = np.zeros((last - first, width), np.float32)
-        _sample_rows(frozen(pixels), top, shape[0], alignment.nodes, first, alignment.shape[0], moved)
-    else:
-        matrix = np.array(alignment.matrix, np.float64)
-        matrix[:, 2] += matrix[:, 1] * first
-        part = matrix.copy()
-        part[1, 2] -= top
-        moved = warp_affine(pixels, part, (last - first, width))
-        clear_outside(moved, matrix, shape)
+    moved = np.zeros((last - first, width), np.float32)
+    _sample_rows(frozen(pixels), top, shape[0], alignment.nodes, first, alignment.shape[0], moved)
     return np.rint(moved, out=moved).astype(image.dtype)
 
 
@@ -93,8 +85,7 @@ def _sample_rows(
     line, seen = np.empty((2, nodes.shape[2])), np.empty(out.shape[1], np.float32)
     for row in range(out.shape[0]):
         interpolate_row(nodes, first + row, frame_height, line)
-        line[1] -= top
-        sample_row(image, line, out[row], seen)
+        sample_row(image, top, height, line, out[row], seen)
 
 
 def warm() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from segapp.core.align._sample import clear_outside, sample_linear, sample_nearest
+from segapp.core.align._sample import sample_linear, sample_nearest
 from segapp.core.checks import check_image, frozen
 from segapp.core.types import InputError
 
@@ -325,14 +325,10 @@ def warm() -> None:
 
 
 def _linear(image: np.ndarray, alignment: Alignment) -> np.ndarray:
-    if alignment.points or max(*image.shape, *alignment.shape) > LARGEST_WARPED:
-        out = np.zeros(alignment.shape, np.float32)
-        sample_linear(frozen(image), alignment.nodes, out)
-        return out
-    matrix = np.array(alignment.matrix, np.float64)
-    moved = warp_affine(image, matrix, alignment.shape)
-    clear_outside(moved, matrix, (image.shape[0], image.shape[1]))
-    return moved
+    # OpenCV's positions are rounded to 32 bits: rows of a part of the frame would differ from those of the whole
+    out = np.zeros(alignment.shape, np.float32)
+    sample_linear(frozen(image), alignment.nodes, out)
+    return out
 
 
 def warp_affine(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from segapp.pipeline.chip.numbers import read_statistics
 from segapp.pipeline.chip.window import ChipWindow
 from segapp.pipeline.job import patches_of
 from segapp.pipeline.session import Session
+from tests.pipeline.chip.configurations import NETWORKS
 from tests.pipeline.chip.conftest import labels_of, same_partition
 
 ENGINES = Path(__file__).parents[2] / "core" / "engines" / "fixtures"
@@ -22,18 +23,17 @@ NETWORK = ["align.mode=off", "nuclei.source=network", "cells.method=nuclei"]
 
 
 def test_the_network_gives_the_same_nuclei_in_tiles(small, tmp_path):
-    changes = ["align.mode=off", "cells.method=nuclei"]
-    result = run_chip(small.chip, tmp_path / "out", preset="stain", set=changes, tile=256)
+    preset, changes = NETWORKS["network"]
+    result = run_chip(small.chip, tmp_path / "out", preset=preset, set=changes, tile=256)
     numbers = read_statistics(tmp_path / "out" / "statistics.json")
     scale = numbers["nuclei_network"].statistics["scale"]
-    session = small.session("stain", [*changes, f"nuclei_network.scale={scale}"])
+    session = small.session(preset, [*changes, f"nuclei_network.scale={scale}"])
     freeze(session, {name: value for name, value in numbers.items() if name != "nuclei_network"})
     whole, tiled = session.get("cells"), labels_of(tmp_path / "out")
     assert result.summary["n_cells"] > 100
     # the last bit of a convolution depends on the size of what it is given: an outline may move by a pixel
     assert len(np.unique(whole)) - 1 == tiled.max()
     assert np.mean((whole > 0) != (tiled > 0)) < 1e-4
-    assert same_partition(tiled[30:-30, 30:-30], whole[30:-30, 30:-30]) or np.mean((whole > 0) != (tiled > 0)) > 0
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

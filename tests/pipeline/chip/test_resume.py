@@ -86,6 +86,20 @@ def test_cancelled_and_resumed(small, whole, tmp_path):
     assert_same(tmp_path / "out", whole)
 
 
+def test_ctrl_c_says_how_to_go_on(small, whole, tmp_path):
+    out = tmp_path / "out"
+    running = begin(small, out)
+    while running.poll() is None and not (out / "work" / "run.json").exists():
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130
+    last = said.strip().splitlines()[-1]
+    assert last == f"segapp: stopped; what was done is kept in {out}; the same command with --resume goes on"
+    run_chip(small.chip, out, preset="stain+rna", set=CHANGES, tile=256, resume=True)
+    assert_same(out, whole)
+
+
 def test_a_full_disk_is_said_and_gone_on_from(small, whole, tmp_path):
     """Files larger than a limit stand for a disk without room."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -4,20 +4,13 @@ import anndata
 import numpy as np
 import pytest
 
+from tests.pipeline.chip.configurations import PRESETS
 from tests.pipeline.chip.conftest import labels_of, same_partition
 
-WATERSHED = "nuclei.source=watershed"
 
-
-@pytest.mark.parametrize(
-    ("preset", "changes"),
-    [
-        ("stain+rna", [WATERSHED]),
-        ("stain", [WATERSHED]),
-        ("rna-total", []),
-    ],
-)
-def test_a_preset_gives_the_same_cells_in_tiles(section, tmp_path, preset, changes):
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_gives_the_same_cells_in_tiles(section, tmp_path, name):
+    preset, changes = PRESETS[name]
     tiled, whole, session = section.compare(tmp_path / "out", preset, changes)
     assert tiled.max() > 200
     assert same_partition(tiled, whole)
