@@ -110,3 +110,82 @@ def test_an_interpreter_without_the_reference_is_named(tmp_path):
     assert done.returncode == 1
     assert "spateo-release is not installed" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# --- chips and formats ----------------------------------------------------------------------------------------------
+
+
+def test_cells_are_counted_by_what_became_of_them():
+    from benchmarks.chip_equal import compare_cells, doubled_rows, on_seams
+
+    whole = np.zeros((8, 8), np.int32)
+    whole[0, :4], whole[2, 2:6], whole[4, :2], whole[6, 1:3], whole[6, 4:6] = 1, 2, 3, 4, 5
+    tiled = np.zeros_like(whole)
+    tiled[0, :4] = 9  # the same under another name
+    tiled[2, 2:4], tiled[2, 4:6] = 1, 2  # cut at the border
+    tiled[6, 1:3], tiled[6, 4:6] = 4, 4  # joined
+    tiled[7, 7] = 5  # new; the third is lost
+    found = compare_cells(whole, tiled)
+    assert found == {"whole": 5, "tiled": 5, "equal": 1, "lost": 1, "new": 1, "cut": 1, "joined": 1, "pixels": 3}
+    same = compare_cells(whole, np.array([0, 3, 1, 2, 5, 4])[whole])
+    assert same["equal"] == same["whole"] == 5 and same["pixels"] == same["cut"] == same["joined"] == 0
+    label, area = np.array([1, 2, 4, 5, 9]), np.array([2, 2, 4, 1, 4])
+    assert doubled_rows(label, area, tiled) == {"doubled": 0, "other_area": 0}
+    assert doubled_rows(np.append(label, 9), np.append(area, 3), tiled) == {"doubled": 1, "other_area": 1}
+    assert on_seams(whole, 4) == {"on_seams": 1, "fewest": 0}
+
+
+def test_every_configuration_of_the_tests_is_in_the_benchmark():
+    from benchmarks.chip_equal import CONFIGURATIONS
+    from tests.pipeline.chip.configurations import EXACT, NETWORK, PRESETS
+
+    assert set(CONFIGURATIONS) == {*EXACT, *PRESETS, *NETWORK}
+    assert all(CONFIGURATIONS[name][1][0] == "align.mode=off" for name in EXACT)
+
+
+def test_a_section_in_tiles_is_measured_and_reported(tmp_path):
+    from benchmarks.chip_equal import CONFIGURATIONS, Section, measure, report
+
+    section = Section(tmp_path / "section", 512)
+    row = measure(section, tmp_path / "out", *CONFIGURATIONS["gauss"], 256)
+    assert row["whole"] == row["tiled"] == row["equal"] > 100 and row["on_seams"] >= 4
+    assert row["scores"]["cell_scores"] == {"largest": 0.0, "differ": 0, "of": 512**2}
+    text = report({"gauss": row}, SimpleNamespace(size=512, tile=256))
+    assert "4 borders" in text and "One partition in both: 1 of 1" in text and "Not measured yet: markers peaks" in text
+
+
+def test_results_are_compared_file_by_file(tmp_path):
+    import h5py
+
+    from benchmarks.chip_faults import compare
+
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "summary.json").write_text(f'{{"n_cells": 3, "seconds_total": {len(name) + ord(name)}}}')
+        (folder / "recipe.json").write_text("{}")
+        with h5py.File(folder / "cells.h5ad", "w") as file:
+            file["X"], file["name"] = np.arange(4.0), np.array(["x", "y"], object)
+            file["X"].attrs["kind"] = "dense"
+    assert compare(tmp_path / "a", tmp_path / "b") == {"found": "identical: 3 files", "same": True}
+    with h5py.File(tmp_path / "b" / "cells.h5ad", "r+") as file:
+        file["X"][2] = 7
+    assert compare(tmp_path / "a", tmp_path / "b")["found"] == "1 of 3 files differ: cells.h5ad"
+    (tmp_path / "b" / "left.over").touch()
+    assert "other files: left.over" in compare(tmp_path / "a", tmp_path / "b")["found"]
+
+
+def test_a_pattern_is_no_mirror_image_of_itself(tmp_path):
+    from benchmarks.formats import write_section
+    from benchmarks.formats_read import Pattern
+
+    pattern = Pattern(write_section(tmp_path))
+    x, y = pattern.centres.T
+    assert pattern.check(x, y, pattern.stem).startswith("14 cells within 0.0 px, each with its genes")
+    for points in pattern.mirrored(pattern.centres):
+        with pytest.raises(AssertionError, match=r"from its place|at one place"):
+            pattern.check(*points.T)
+    with pytest.raises(AssertionError, match="another cell"):
+        pattern.check(x, y, ~pattern.stem)
+    with pytest.raises(AssertionError, match="13 cells instead of 14"):
+        pattern.check(x[1:], y[1:])
