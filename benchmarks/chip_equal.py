@@ -38,12 +38,12 @@ from segapp.pipeline.chip.rounds import gather_numbers
 from segapp.pipeline.chip.start import begun
 from segapp.pipeline.job import patches_of
 from segapp.pipeline.session import Session
-from tests.pipeline.chip.configurations import EXACT, NETWORK, PRESETS
+from tests.pipeline.chip.configurations import EXACT, NETWORKS, PRESETS
 
 CONFIGURATIONS: dict[str, tuple[str, list[str]]] = {
     **{name: (preset, ["align.mode=off", *changes]) for name, (preset, changes) in EXACT.items()},
     **PRESETS,
-    **NETWORK,
+    **NETWORKS,
 }
 SCORES = ("cell_scores", "nuclei_scores")
 SEED = 13

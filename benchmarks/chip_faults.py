@@ -85,7 +85,12 @@ class Run:
         ]
         with self.said.open("w") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "segapp.cli", *words], stdout=said, stderr=said, start_new_session=True
+                [sys.executable, "-m", "segapp.cli", *words],
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                # what a shell has put into the background ignores Ctrl+C, and so would all below it
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         return self
 

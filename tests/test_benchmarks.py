@@ -137,9 +137,9 @@ def test_cells_are_counted_by_what_became_of_them():
 
 def test_every_configuration_of_the_tests_is_in_the_benchmark():
     from benchmarks.chip_equal import CONFIGURATIONS
-    from tests.pipeline.chip.configurations import EXACT, NETWORK, PRESETS
+    from tests.pipeline.chip.configurations import EXACT, NETWORKS, PRESETS
 
-    assert set(CONFIGURATIONS) == {*EXACT, *PRESETS, *NETWORK}
+    assert set(CONFIGURATIONS) == {*EXACT, *PRESETS, *NETWORKS}
     assert all(CONFIGURATIONS[name][1][0] == "align.mode=off" for name in EXACT)
 
 
