@@ -296,6 +296,12 @@ def test_layers_are_named_on_the_smallest_page(views):
         assert last["x"] + last["width"] <= bar["x"] + bar["width"] + 1
         size = views.page.locator(".sg-layer").first.evaluate("node => parseFloat(getComputedStyle(node).fontSize)")
         assert size > 10
+        # as wide as what is chosen asks for: nothing is cut off
+        cut = """node => { const [had, copy] = [node.getBoundingClientRect().width, node.cloneNode(true)];
+          copy.value = node.value; copy.style.cssText = "position: absolute; max-width: none";
+          node.parentNode.append(copy);
+          const wants = copy.getBoundingClientRect().width; copy.remove(); return wants - had; }"""
+        assert all(select.evaluate(cut) < 1 for select in views.page.locator(".sg-choice select").all())
     finally:
         views.page.set_viewport_size({"width": 1000, "height": 760})
         views.page.wait_for_timeout(300)

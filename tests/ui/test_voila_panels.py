@@ -61,6 +61,7 @@ def test_threshold_line_card_and_comparison(served):
         page.mouse.click(x, y)
         seen.until("the card", lambda: f"Cell {label}" in page.locator(".sg-cell-card").inner_text())
         assert page.locator(".sg-gene").count() > 3
+        seen.until("its genes in view", lambda: page.locator(".sg-gene").last.bounding_box()["y"] < 680)
         # the preset joins both: which of them found this nucleus is for its card to say
         assert any(word in page.locator(".sg-cell-card").inner_text() for word in ("network", "watershed"))
 

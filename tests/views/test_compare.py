@@ -76,8 +76,9 @@ def test_without_cells_the_scorecard_says_so(app, session):
 # ---- card
 
 
-def test_a_click_describes_the_cell(app, card, session):
-    cells = session.peek("cells")
+def test_a_click_describes_the_cell(app, card, session, monkeypatch):
+    cells, revealed = session.peek("cells"), []
+    monkeypatch.setattr(app.page, "reveal", revealed.append)
     label = some_cell(cells)
     assert "Click a cell" in card.panel.body.value
     tap(app, *place_of(cells, label))
@@ -87,6 +88,7 @@ def test_a_click_describes_the_cell(app, card, session):
     )
     assert card.card == expected
     text = card.panel.body.value
+    assert revealed == [".sg-section:has(.sg-cell-card)"]
     assert f"Cell {label}" in text and f"{expected.umis:,}" in text and expected.top_genes[0][0] in text
     assert "nucleus from the stain" in text and "edited" not in text
     assert app.layers._selected == (label,)

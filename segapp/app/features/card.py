@@ -90,6 +90,8 @@ class Card(Feature):
         self.card, self._shown = card, (cells, ghosts)
         self.panel.show(card_html(card, grid, source=self._source(label, nuclei), state=self._state(label, ghost)))
         self.layers.highlight([_outline(labels, card)] if ghost else label)
+        if clicked:
+            self.app.page.reveal(".sg-section:has(.sg-cell-card)")  # it lies below what is long
 
     def _source(self, label: int, nuclei: Any) -> str:
         provenance = self.session.peek("nuclei_provenance")
