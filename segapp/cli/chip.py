@@ -44,35 +44,16 @@ def run_chip_command(options: argparse.Namespace) -> int:
     from segapp.pipeline.chip import run_chip
     from segapp.pipeline.chip.plan import bytes_of, check_fits, plan_run
 
-    tile = options.tile
-    plan = plan_run(
-        options.chip,
-        options.out,
-        preset=options.preset,
-        recipe=options.recipe,
-        set=options.set,
-        tile=tile,
-        workers=options.workers,
-        memory=None if options.memory is None else bytes_of(options.memory),
-    )
+    asked = {name: getattr(options, name) for name in ("chip", "out", "preset", "recipe", "set", "workers")}
+    memory = None if options.memory is None else bytes_of(options.memory)
+    plan = plan_run(**asked, tile=options.tile, memory=memory)
     print(plan.text(), file=sys.stderr)
     check_fits(plan)
     if options.dry_run:
         return 0
     try:
         with _Lines() as lines:
-            result = run_chip(
-                options.chip,
-                options.out,
-                preset=options.preset,
-                recipe=options.recipe,
-                set=options.set,
-                tile=plan.tile,
-                workers=options.workers,
-                scheduler=options.scheduler,
-                resume=options.resume,
-                tell=lines,
-            )
+            result = run_chip(**asked, tile=plan.tile, scheduler=options.scheduler, resume=options.resume, tell=lines)
     except (KeyboardInterrupt, Cancelled):
         return _stopped(f"what was done is kept in {options.out}; the same command with --resume goes on")
     for line in result.summary["notes"]:

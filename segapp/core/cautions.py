@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from segapp.core.checks import check_counts, check_mask, check_same_shape
 
@@ -87,6 +86,8 @@ def track_lines(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _dark_lines(profile: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import median_filter  # late: the program starts sooner
+
     around = median_filter(profile, _SPAN, mode="nearest")
     dark = (profile < _DARK * around) & (around >= _LEAST)
     edges = np.flatnonzero(np.diff(dark, prepend=False, append=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,24 @@ class Stage:
                 yield kind().with_(**dict(combination))
 
 
+class _Watched(Mapping[str, Params]):
+    """Parameters of the stages that remember which were looked at."""
+
+    def __init__(self, params: Mapping[str, Params], looked: set[str]) -> None:
+        self._params, self._looked = params, looked
+
+    def __getitem__(self, name: str) -> Params:
+        self._looked.add(name)
+        return self._params[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._looked.update(self._params)
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+
 class Pipeline:
     """Stages in the order that a user meets them, checked when the pipeline is made.
 
@@ -158,10 +176,16 @@ class Pipeline:
         """Return the parameters that every stage starts from."""
         return {stage.name: default_params(stage.declared) for stage in self.stages}
 
-    def choices(self) -> Iterator[Choice]:
-        """Return every combination of the selectors, with and without the optional inputs."""
+    def choices(self, among: Collection[str] | None = None) -> Iterator[Choice]:
+        """Return every combination of the selectors, with and without the optional inputs.
+
+        Parameters
+        ----------
+        among : collection of str, optional
+            Stages whose selectors are varied; the others stay as they start. By default all.
+        """
         optional = [name for name, required in self.inputs.items() if not required]
-        names = [stage.name for stage in self.stages if stage.selectors]
+        names = [stage.name for stage in self.stages if stage.selectors and (among is None or stage.name in among)]
         start = self.defaults()
         for values in itertools.product(*(list(self.by_name[name]._selected()) for name in names)):
             params = {**start, **dict(zip(names, values, strict=True))}
@@ -196,18 +220,33 @@ class Pipeline:
         """Return every artefact that a stage depends on under `choice`, directly or not."""
         return {name for step in self.closure(stage.gives[:1], choice) for name in step.needs_of(choice)}
 
+    def possible(self, stage: Stage) -> set[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Return all that a stage may need, and its fit, under any choice.
+
+        Needs follow from the parameters of a few stages, and these alone are varied: all combinations of all stages
+        are thousands, which every start of the program would wait for.
+        """
+        if not callable(stage.needs):
+            return {(stage.needs, stage.fit_needs_of(Choice({})))}
+        looked: set[str] = set()
+        while True:
+            varied, found = frozenset(looked), set()
+            for choice in self.choices(varied):
+                watched = Choice(_Watched(choice.params, looked), choice.inputs)
+                found.add((stage.needs_of(watched), stage.fit_needs_of(watched)))
+            if looked == varied:
+                return found
+
     def _check(self) -> None:
-        # what can be needed, each once: thousands of combinations of selectors need the same few things
-        needed: dict[str, set[tuple[str, ...]]] = {stage.name: set() for stage in self.stages}
-        fitted: dict[str, set[tuple[str, ...]]] = {stage.name: set() for stage in self.stages}
-        for choice in self.choices():
-            for stage in self.stages:
-                if callable(stage.needs) or not needed[stage.name]:
-                    needed[stage.name].add(stage.needs_of(choice))
-                    fitted[stage.name].add(stage.fit_needs_of(choice))
+        needed: dict[str, set[tuple[str, ...]]] = {}
+        fitted: dict[str, set[tuple[str, ...]]] = {}
         for stage in self.stages:
-            for function, found in ((stage.run, needed), (stage.fit, fitted)):
-                for names in found[stage.name]:
+            found = self.possible(stage)
+            needed[stage.name] = {needs for needs, _ in found}
+            fitted[stage.name] = {needs for _, needs in found}
+        for stage in self.stages:
+            for function, asked in ((stage.run, needed), (stage.fit, fitted)):
+                for names in asked[stage.name]:
                     if function is not None:
                         self._check_takes(stage, function, names)
         if self._may_circle(needed):

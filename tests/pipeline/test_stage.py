@@ -94,3 +94,11 @@ def test_a_preset_needs_a_stain_exactly_when_it_says_so(name):
     choice = Choice(preset_params(name, PIPELINE), frozenset({"transcripts"}))
     reached = {need for stage in PIPELINE.closure(("table",), choice) for need in stage.needs_of(choice)}
     assert ("stain_raw" in reached) == PRESETS[name].needs_stain
+
+
+def test_what_a_stage_may_need_is_found_by_varying_what_it_looks_at():
+    every = list(PIPELINE.choices())
+    assert len(every) > 1000
+    for stage in PIPELINE:
+        expected = {(stage.needs_of(choice), stage.fit_needs_of(choice)) for choice in every}
+        assert PIPELINE.possible(stage) == expected

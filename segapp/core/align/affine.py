@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import scipy.fft
 
 from segapp.core.align._ecc import Ecc
 from segapp.core.align.ncc import Judge, overlap_ncc
@@ -332,10 +331,12 @@ def independent_pixels(a: np.ndarray, b: np.ndarray) -> float:
     Clifford, Richardson and Hemon, "Assessing the significance of the correlation between two spatial processes",
     Biometrics 45:123-134, 1989.
     """
+    from scipy import fft  # late: the program starts sooner
+
     height, width = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
     power = []
     for image in (a, b):
-        spectrum = scipy.fft.rfft2(image[:height, :width] - image[:height, :width].mean())
+        spectrum = fft.rfft2(image[:height, :width] - image[:height, :width].mean())
         power.append(np.square(spectrum.real) + np.square(spectrum.imag))
     # half of the spectrum stands for the other, but for the columns that are their own mirror image
     twice = np.full(width // 2 + 1, 2.0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import scipy.fft
 
 from segapp.core.align.transform import compose
 from segapp.core.types import Tick
@@ -98,10 +97,12 @@ class Surface:
     """Correlation of one frame image with a stain under any angle and scale, over all shifts."""
 
     def __init__(self, fixed: np.ndarray, moving: np.ndarray) -> None:
+        from scipy import fft  # late: the program starts sooner
+
         self.shape = fixed.shape
         self.moving = moving
-        self._padded = tuple(scipy.fft.next_fast_len(int(side * (1 + REACH)) + 1, real=True) for side in fixed.shape)
-        self._fixed = np.conj(scipy.fft.rfft2(fixed, self._padded))
+        self._padded = tuple(fft.next_fast_len(int(side * (1 + REACH)) + 1, real=True) for side in fixed.shape)
+        self._fixed = np.conj(fft.rfft2(fixed, self._padded))
         reach_y, reach_x = (max(1, int(REACH * side)) for side in fixed.shape)
         # shifts of the padded circle: 0 ... reach, then -reach ... -1
         self._dy, self._dx = _shifts(reach_y), _shifts(reach_x)
@@ -110,11 +111,13 @@ class Surface:
 
     def best(self, turn: np.ndarray) -> Found:
         """Return the best shift for a stain moved by the 2 x 3 matrix `turn`."""
+        from scipy import fft  # late: the program starts sooner
+
         height, width = self.shape
         moved = cv2.warpAffine(self.moving, turn, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        product = scipy.fft.rfft2(moved, self._padded)
+        product = fft.rfft2(moved, self._padded)
         product *= self._fixed
-        surface = scipy.fft.irfft2(product, self._padded)[np.ix_(self._dy, self._dx)] * self._weight
+        surface = fft.irfft2(product, self._padded)[np.ix_(self._dy, self._dx)] * self._weight
         spread = float(surface.std())
         at = np.unravel_index(int(surface.argmax()), surface.shape)
         shift = np.array([[1.0, 0.0, self._dx[at[1]]], [0.0, 1.0, self._dy[at[0]]]])

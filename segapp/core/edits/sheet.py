@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from scipy import ndimage
 from skimage.draw import line as pixels_between
 from skimage.draw import polygon as pixels_inside
 
@@ -260,6 +259,8 @@ def _along(edit: Edit, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _boxes(labels: np.ndarray) -> dict[int, Box]:
+    from scipy import ndimage  # late: the program starts sooner
+
     return {
         int(label): box for label, box in zip(label_ids(labels), ndimage.find_objects(contiguous(labels)), strict=True)
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numba import njit
-from scipy.special import i0e
 
 from segapp.core.types import Tick, no_tick
 
@@ -213,6 +212,8 @@ def _events(
 
 def _profile(radius: float, edge: float, reach: float, step: float) -> np.ndarray:
     """Return the density at distance 0, 1, ... steps from the centre of a disc blurred by a Gaussian; its sum is 1."""
+    from scipy.special import i0e  # late: the program starts sooner
+
     at = (np.arange(int(reach / step) + 2) * step)[:, None]
     inner = (np.arange(400) + 0.5) * radius / 400
     ring = inner / edge**2 * np.exp(-((at - inner) ** 2) / (2 * edge**2)) * i0e(at * inner / edge**2)

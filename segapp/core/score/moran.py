@@ -8,7 +8,6 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numba import njit
-from scipy.special import ndtri
 
 from segapp.core._stencil import weigh_row
 from segapp.core.checks import frozen
@@ -236,6 +235,8 @@ def _score(
 ) -> float:
     """Write the scores over `scale` unless `scores` is None, and return the largest before scaling."""
     r = params.moran_k // 2
+    from scipy.special import ndtri  # late: the program starts sooner
+
     reach = float(-ndtri(params.moran_p_threshold / 2)) * statistics["deviation"]
     band = statistics["expected"] - reach, statistics["expected"] + reach
     weights = np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])

@@ -97,6 +97,22 @@ def test_estimates_are_near(small):
     assert both > 0.9
 
 
+def test_the_means_of_a_few_places_are_those_of_everything(section, monkeypatch):
+    from segapp.pipeline.chip import kept as module
+
+    monkeypatch.setattr(module, "PLACE", 128)  # a thirty-sixth of the frame
+    changes = ["align.mode=off", "nuclei_rna.guide=total"]
+    window = window_of(section.chip, "rna-nuclear", changes, Grid(64, 64, 256, 256))
+    numbers = Kept(section.chip).numbers(window.session.params, "nuclei_rna", lambda done, total: None).statistics
+    pixels = window.frame.height * window.frame.width
+    # nuclear and other RNA together are all of it
+    assert sum(numbers["means"]) == pytest.approx(section.chip.n_umis / pixels, rel=1e-3)
+    whole = section.session("rna-nuclear", ["align.mode=off"])
+    whole.get("rna_nuclei")
+    counts = whole.get("nuclear")
+    assert numbers["means"][0] == pytest.approx(counts.mean(), rel=0.2)
+
+
 def test_edits_stay_where_they_were_on_the_chip(small):
     window = window_of(small.chip, "stain", ["nuclei.source=watershed", "align.mode=off"], Grid(100, 100, 256, 256))
     window.session.set("edits", log=[{"op": "delete", "points": [[30.0, 20.0]]}])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
 
 from segapp.core.engines.prepare import resize
 from segapp.core.types import InputError, Tick, no_tick
@@ -137,6 +136,8 @@ def _nuclei(image: np.ndarray, ask: Ask, multiple: int) -> tuple[np.ndarray, np.
     prob, dist = ask(np.ascontiguousarray(padded, np.float32))
     step = padded.shape[0] // prob.shape[0]
     prob = prob[: -(-height // step), : -(-width // step)]
+    from scipy import ndimage  # late: the program starts sooner
+
     at = np.nonzero((prob == ndimage.maximum_filter(prob, 5)) & (prob > _SURE))
     rays = dist[:, at[0], at[1]]
     area = 0.5 * np.sin(2 * np.pi / len(rays)) * (rays * np.roll(rays, -1, axis=0)).sum(axis=0)
