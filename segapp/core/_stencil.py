@@ -15,8 +15,16 @@ def mirror(i: int, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def sum_chords(counts: np.ndarray, half: np.ndarray, running: np.ndarray, line: np.ndarray, total: np.ndarray) -> None:
-    """Write the sums over a circle around every pixel into `total`; the border is mirrored.
+def sum_chords(
+    counts: np.ndarray,
+    half: np.ndarray,
+    running: np.ndarray,
+    line: np.ndarray,
+    total: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Write the sums over a circle around every pixel of some rows into `total`; the border is mirrored.
 
     A circle is a chord of each of its rows, and a chord the difference of two running sums. Only the running sums of
     the k rows that a circle crosses are kept, so that they stay in the cache.
@@ -32,14 +40,16 @@ def sum_chords(counts: np.ndarray, half: np.ndarray, running: np.ndarray, line: 
     line : (W,) array of the dtype of `running`
         Room for one row.
     total : (H, W) array
-        The result.
+        The result; other rows are not touched.
+    first, last : int
+        The first row and the row after the last.
     """
     height, width = counts.shape
     k = half.size
     r = k // 2
-    for y in range(height + 2 * r):
+    for y in range(first, last + 2 * r):
         _run(counts[mirror(y - r, height)], r, running[y % k])
-        if y < 2 * r:
+        if y < first + 2 * r:
             continue
         middle = running[(y - r) % k]
         _chords(line, middle[:width], middle[k:])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numba import njit
 
 from segapp.core import _torch
+from segapp.core._bands import by_bands
 from segapp.core._stencil import mirror, sum_chords
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
 from segapp.core.device import device
@@ -124,12 +127,15 @@ def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarra
     if k > 1:
         seams = _seam_pixels(bins, k)
         if k < _CHORDS_WIN_FROM:
-            _sum_at_seams(total, counts, bins, seams, *_offsets(kernel))
+            dy, dx = _offsets(kernel)
+            by_bands(
+                lambda first, last: _sum_at_seams(total, counts, bins, seams[first:last], dy, dx), (len(seams), dy.size)
+            )
         else:
             here = bins.ravel()[seams]
             seams = seams[np.argsort(here, kind="stable")]
             _chords_at_seams(total, _mirrored(counts, k), _mirrored(bins, k), seams, _half_chords(k), int(kernel.sum()))
-    total[bins == 0] = 0
+    _clear_outside(total, bins)
     return total
 
 
@@ -204,8 +210,12 @@ def gauss_blur_by_bin(image: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray
         line = cv2.getGaussianKernel(k, 0)
         weights = line @ line.T
         seams = _seam_pixels(bins, k)
-        _blur_at_seams(blurred, image.astype(np.float32), bins, seams, weights)
-    blurred[bins == 0] = 0
+        source = image.astype(np.float32)
+        by_bands(
+            lambda first, last: _blur_at_seams(blurred, source, bins, seams[first:last], weights),
+            (len(seams), weights.size),
+        )
+    _clear_outside(blurred, bins)
     return blurred
 
 
@@ -223,18 +233,31 @@ def warm() -> None:
 
 
 def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
-    fits = int(counts.max()) * int(kernel.sum()) <= _UINT32_MAX
-    k, height, width = len(kernel), *counts.shape
+    k, area, half = len(kernel), int(kernel.sum()), _half_chords(len(kernel))
     where = device()
-    if where != "cpu" and fits:
-        return _torch.circle_sum(counts, _half_chords(k), where).astype(dtype)
-    # unsigned, so a running sum may wrap: the difference of two is right all the same
-    running = np.zeros((k, width + k), np.uint32 if fits else np.uint64)
-    total: np.ndarray = np.empty((height, width), dtype if fits else np.uint64)
-    sum_chords(frozen(counts), _half_chords(k), running, np.empty(width, running.dtype), total)
-    if not fits and total.max() > _UINT32_MAX:
+    if where != "cpu" and int(counts.max()) * area <= _UINT32_MAX:
+        return _torch.circle_sum(counts, half, where).astype(dtype)
+    total: np.ndarray = np.empty(counts.shape, dtype)
+    if _sum_rows(counts, half, np.uint32, total) * area <= _UINT32_MAX:
+        return total
+    total = np.empty(counts.shape, np.uint64)
+    _sum_rows(counts, half, np.uint64, total)
+    if total.max() > _UINT32_MAX:
         raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
-    return total.astype(dtype, copy=False)
+    return total.astype(dtype)
+
+
+def _sum_rows(counts: np.ndarray, half: np.ndarray, wide: type, total: np.ndarray) -> int:
+    """Write the sums over a circle, modulo what `wide` holds, and return the largest count."""
+    source, k, width = frozen(counts), half.size, counts.shape[1]
+
+    def sum_band(first: int, last: int) -> int:
+        # unsigned, so a running sum may wrap: the difference of two is right all the same
+        running = np.zeros((k, width + k), wide)
+        sum_chords(source, half, running, np.empty(width, wide), total, first, last)
+        return int(source[first:last].max())
+
+    return max(by_bands(sum_band, counts.shape, k - 1))
 
 
 def _mirrored(image: np.ndarray, k: int) -> np.ndarray:
@@ -254,15 +277,35 @@ def _offsets(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _seam_pixels(bins: np.ndarray, k: int) -> np.ndarray:
     """Return flat indices of the pixels in a bin whose k x k square reaches into another bin or background."""
-    ranks = bins
-    if bins.max() >= _EXACT_FLOAT32:
+    ranks, largest = bins, int(bins.max())
+    if largest >= _EXACT_FLOAT32:
         ranks = np.unique(bins, return_inverse=True)[1].reshape(bins.shape)
-    levels = ranks.astype(np.float32)
-    # a square, though kernels are round: OpenCV takes it line by line, and a pixel too many changes no sum.
-    # a mirrored border shows only pixels that the kernel holds already: the border needs no care here
-    kernel = np.ones((k, k), np.uint8)
-    mixed = cv2.erode(levels, kernel) != cv2.dilate(levels, kernel)
-    return np.flatnonzero(mixed & (bins != 0))
+    narrow = np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.float32
+    height, width = bins.shape
+    kernel, r = np.ones((k, k), np.uint8), k // 2
+
+    def seams(first: int, last: int) -> np.ndarray:
+        top, bottom = max(first - r, 0), min(last + r, height)
+        levels: Any = ranks[top:bottom].astype(narrow)
+        # a square, though kernels are round: OpenCV takes it line by line, and a pixel too many changes no sum.
+        # a mirrored border shows only pixels that the kernel holds already: the border needs no care here
+        mixed = cv2.erode(levels, kernel) != cv2.dilate(levels, kernel)
+        return np.flatnonzero(mixed[first - top : last - top] & (bins[first:last] != 0)) + first * width
+
+    return np.concatenate(by_bands(seams, bins.shape, r))
+
+
+def _clear_outside(image: np.ndarray, bins: np.ndarray) -> None:
+    by_bands(lambda first, last: _clear(image[first:last], bins[first:last]), bins.shape)
+
+
+@njit(cache=True, nogil=True)
+def _clear(image: np.ndarray, bins: np.ndarray) -> None:
+    height, width = bins.shape
+    for y in range(height):
+        for x in range(width):
+            if bins[y, x] == 0:
+                image[y, x] = 0
 
 
 @njit(cache=True, nogil=True)

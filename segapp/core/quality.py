@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from segapp.core.checks import check_labels, check_same_shape
-from segapp.core.label.overlap import areas, contiguous, overlaps
+from segapp.core.label._meeting import meet
+from segapp.core.label.overlap import areas, overlaps
 
 TAUS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 """The thresholds of intersection over union at which average precision is reported."""
@@ -98,23 +99,21 @@ def compare_labels(truth: np.ndarray, labels: np.ndarray) -> Comparison:
     """
     truth, labels = check_labels(truth, "truth"), check_labels(labels, "labels")
     check_same_shape({"truth": truth, "labels": labels})
-    truth, labels = contiguous(truth), contiguous(labels)
-    ids_truth, ids_labels, shared = overlaps(truth, labels)
-    area_truth, area_labels = areas(truth), areas(labels)
-    n_truth, n_labels = len(area_truth) - 1, len(area_labels) - 1
-    union = area_truth[ids_truth] + area_labels[ids_labels] - shared
+    met = meet(truth, labels)
+    n_truth, n_labels, shared = len(met.ids_a), len(met.ids_b), met.pixels
+    union = met.area_a[met.at_a] + met.area_b[met.at_b] - shared
 
     matches = [int((20 * shared > (10 + step) * union).sum()) for step in range(len(TAUS))]
     ap = {tau: _ratio(tp, n_truth + n_labels - tp) for tau, tp in zip(TAUS, matches, strict=True)}
-    best = np.zeros(n_truth + 1)
-    np.maximum.at(best, ids_truth, shared / union)
+    best = np.zeros(n_truth)
+    np.maximum.at(best, met.at_a, shared / union)
     tp = matches[0]
     return Comparison(
         ap=ap,
         f1=_ratio(2 * tp, n_truth + n_labels),
         precision=_ratio(tp, n_labels, otherwise=float(n_truth == 0)),
         recall=_ratio(tp, n_truth, otherwise=float(n_labels == 0)),
-        mean_iou=_ratio(float(best[1:].sum()), n_truth, otherwise=float(n_labels == 0)),
+        mean_iou=_ratio(float(best.sum()), n_truth, otherwise=float(n_labels == 0)),
         n_truth=n_truth,
         n_labels=n_labels,
         tp=tp,

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numba import njit
 
+from segapp.core._bands import work_alone
 from segapp.core.checks import frozen
 
 # (top, left, bottom, right) in px of the frame, half-open
@@ -282,8 +283,9 @@ def _measure(
 
 
 def one_thread() -> None:
-    """Let OpenCV use one thread: tiles run side by side, and theirs would wait for each other."""
+    """Let a tile use the thread that it runs in alone: tiles run side by side, and theirs would wait for each other."""
     cv2.setNumThreads(1)
+    work_alone()
 
 
 def warm() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
+from segapp.core._bands import by_bands
 from segapp.core.checks import check_labels, check_same_shape, check_table_of_ids
-from segapp.core.label.overlap import label_ids, overlaps
+from segapp.core.label._meeting import meet
+from segapp.core.label.overlap import label_ids
 
 SOURCES = ("", "watershed", "network", "rna", "drawn", "components")
 """Where a label came from, by provenance code; code 0 is the background."""
@@ -111,10 +114,19 @@ def provenance_of(labels: np.ndarray, source: str) -> np.ndarray:
 def _join(watershed: np.ndarray, network: np.ndarray, *, confirmed: bool) -> tuple[np.ndarray, np.ndarray]:
     watershed, network = check_labels(watershed, "watershed"), check_labels(network, "network")
     check_same_shape({"watershed": watershed, "network": network})
-    met_watershed, met_network, _ = overlaps(watershed, network)
-    kept = np.unique(met_network) if confirmed else label_ids(network)
-    added = np.setdiff1d(label_ids(watershed), met_watershed, assume_unique=False)
-    labels = _renumber(network, kept, 1) + _renumber(watershed, added, len(kept) + 1)
+    met = meet(watershed, network)
+    alone, confirms = np.ones(len(met.ids_a), bool), np.full(len(met.ids_b), not confirmed)
+    alone[met.at_a], confirms[met.at_b] = False, True
+    kept, added = met.ids_b[confirms], met.ids_a[alone]
+    if max(watershed.max(), network.max()) > 4 * watershed.size + 1024:
+        labels = _renumber(network, kept, 1) + _renumber(watershed, added, len(kept) + 1)
+    else:
+        labels = np.empty(network.shape, np.int32)
+        tables = _table(met.ids_a, added, len(kept) + 1), _table(met.ids_b, kept, 1)
+        by_bands(
+            lambda first, last: _take_both(watershed[first:last], network[first:last], *tables, labels[first:last]),
+            labels.shape,
+        )
     codes = [0, *[SOURCES.index("network")] * len(kept), *[SOURCES.index("watershed")] * len(added)]
     return labels, np.array(codes, np.uint8)
 
@@ -123,9 +135,28 @@ def _renumber(labels: np.ndarray, ids: np.ndarray, first: int) -> np.ndarray:
     """Number `ids` from `first` on; all other labels become background."""
     if not len(ids):
         return np.zeros(labels.shape, np.int32)
-    if int(labels.max()) > 4 * labels.size + 1024:
-        place = np.searchsorted(ids, labels).clip(max=len(ids) - 1)
-        return np.where(ids[place] == labels, place + first, 0).astype(np.int32)
-    table = np.zeros(int(labels.max()) + 1, np.int32)
+    place = np.searchsorted(ids, labels).clip(max=len(ids) - 1)
+    return np.where(ids[place] == labels, place + first, 0).astype(np.int32)
+
+
+def _table(all_ids: np.ndarray, ids: np.ndarray, first: int) -> np.ndarray:
+    table = np.zeros(int(all_ids[-1]) + 1 if len(all_ids) else 1, np.int32)
     table[ids] = np.arange(first, first + len(ids), dtype=np.int32)
-    return np.take(table, labels)
+    return table
+
+
+@njit(cache=True, nogil=True)
+def _take_both(
+    watershed: np.ndarray, network: np.ndarray, of_watershed: np.ndarray, of_network: np.ndarray, labels: np.ndarray
+) -> None:
+    height, width = labels.shape
+    for y in range(height):
+        for x in range(width):
+            # no pixel has both: a watershed label is added where it meets none of the network
+            labels[y, x] = of_watershed[watershed[y, x]] + of_network[network[y, x]]
+
+
+def warm() -> None:
+    """Compile the kernel, or load it from the cache."""
+    tiny = np.ones((2, 2), np.int32)
+    augment(tiny, tiny)

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from numba import njit
-from scipy import sparse
 
 from segapp.core.checks import check_labels, check_same_shape, check_table_of_ids
+from segapp.core.label._meeting import SPARE_IDS, meet
 from segapp.core.types import InputError
-
-_SPARE_IDS = 1 << 20
 
 
 def overlaps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,10 +32,6 @@ def overlaps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     InputError
         When an array is not a label image or the shapes differ.
 
-    Notes
-    -----
-    Rows are read as runs of one pair, so the cost is one pass over the pixels and a sort of the runs.
-
     Examples
     --------
     >>> a = np.array([[1, 1, 0], [1, 1, 9]])
@@ -47,19 +41,8 @@ def overlaps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     """
     a, b = check_labels(a, "a"), check_labels(b, "b")
     check_same_shape({"a": a, "b": b})
-    run_a, run_b, length = _runs(a.ravel(), b.ravel())
-    if not len(run_a):
-        none = np.zeros(0, np.int32)
-        return none, none.copy(), np.zeros(0, np.int64)
-    rows, ids_a = _compressed(run_a)
-    columns, ids_b = _compressed(run_b)
-    shape = (int(rows.max()) + 1, int(columns.max()) + 1)
-    table = sparse.coo_array((length, (rows, columns)), shape=shape).tocsr()
-    table.sum_duplicates()
-    pairs = table.tocoo()
-    found_a = pairs.row.astype(np.int32) if ids_a is None else ids_a[pairs.row]
-    found_b = pairs.col.astype(np.int32) if ids_b is None else ids_b[pairs.col]
-    return found_a, found_b, pairs.data.astype(np.int64)
+    met = meet(a, b)
+    return met.ids_a[met.at_a], met.ids_b[met.at_b], met.pixels
 
 
 def areas(labels: np.ndarray) -> np.ndarray:
@@ -107,7 +90,7 @@ def label_ids(labels: np.ndarray) -> np.ndarray:
     [7, 300]
     """
     labels = check_labels(labels, "labels")
-    if int(labels.max()) > 4 * labels.size + _SPARE_IDS:
+    if int(labels.max()) > 4 * labels.size + SPARE_IDS:
         ids = np.unique(labels)
     else:
         ids = np.flatnonzero(_present(labels.ravel(), int(labels.max()) + 1)).astype(np.int32)
@@ -134,7 +117,7 @@ def contiguous(labels: np.ndarray) -> np.ndarray:
     """
     labels = check_labels(labels, "labels")
     ids = label_ids(labels)
-    if int(labels.max()) > 4 * labels.size + _SPARE_IDS:
+    if int(labels.max()) > 4 * labels.size + SPARE_IDS:
         return np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0).astype(np.int32)
     if len(ids) == labels.max():
         return labels.copy()
@@ -210,37 +193,6 @@ def warm() -> None:
     overlaps(tiny, tiny)
     label_ids(tiny)
     areas(tiny)
-
-
-def _compressed(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    # a table is as long as the largest id: huge ids with gaps are compressed first
-    if int(ids.max()) <= 4 * len(ids) + _SPARE_IDS:
-        return ids, None
-    unique, index = np.unique(ids, return_inverse=True)
-    return index, unique
-
-
-@njit(cache=True, nogil=True)
-def _runs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    n = 0
-    before_a, before_b = np.int32(0), np.int32(0)
-    for i in range(a.size):
-        if a[i] != before_a or b[i] != before_b:
-            before_a, before_b = a[i], b[i]
-            if before_a > 0 and before_b > 0:
-                n += 1
-    run_a, run_b, length = np.empty(n, np.int32), np.empty(n, np.int32), np.zeros(n, np.int64)
-    n = -1
-    before_a, before_b = np.int32(0), np.int32(0)
-    for i in range(a.size):
-        if a[i] != before_a or b[i] != before_b:
-            before_a, before_b = a[i], b[i]
-            if before_a > 0 and before_b > 0:
-                n += 1
-                run_a[n], run_b[n] = before_a, before_b
-        if before_a > 0 and before_b > 0:
-            length[n] += 1
-    return run_a, run_b, length
 
 
 @njit(cache=True, nogil=True)

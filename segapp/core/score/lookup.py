@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from segapp.core._bands import by_bands
 from segapp.core.score.kept import keep_last
+
+_SHORT = 2**14
+"""Entries of a histogram up to which each band of rows has one of its own."""
 
 LARGEST_COUNT = 2**20 - 1
 """Counts above are taken as this one; a score has long settled there, and tables stay small."""
@@ -58,13 +62,21 @@ def histogram(counts: np.ndarray) -> np.ndarray:
     [1, 0, 2]
     """
     size = min(int(counts.max(initial=0)), LARGEST_COUNT) + 1
-    return _histogram(counts, size)
+    if size > _SHORT:
+        return _histogram(counts, size)
+    parts = by_bands(lambda first, last: _histogram(counts[first:last], size), counts.shape)
+    return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
 
 
 def histogram_by_bin(counts: np.ndarray, ranks: np.ndarray, n_bins: int) -> np.ndarray:
     """Return the histogram of every bin as (n_bins, N) int64; pixels of rank -1 are left out."""
     size = min(int(counts.max(initial=0)), LARGEST_COUNT) + 1
-    return _histogram_by_bin(counts, ranks, n_bins, size)
+    if n_bins * size > _SHORT:
+        return _histogram_by_bin(counts, ranks, n_bins, size)
+    parts = by_bands(
+        lambda first, last: _histogram_by_bin(counts[first:last], ranks[first:last], n_bins, size), counts.shape
+    )
+    return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
 
 
 def look_up(table: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -75,12 +87,19 @@ def look_up(table: np.ndarray, counts: np.ndarray) -> np.ndarray:
     >>> look_up(np.array([0.0, 0.5], np.float32), np.array([[0, 1, 9]], np.uint32))
     array([[0. , 0.5, 0.5]], dtype=float32)
     """
-    return _look_up(table, counts)
+    out = np.empty(counts.shape, np.float32)
+    by_bands(lambda first, last: _look_up(table, counts[first:last], out[first:last]), counts.shape)
+    return out
 
 
 def look_up_by_bin(tables: np.ndarray, counts: np.ndarray, ranks: np.ndarray, outside: float) -> np.ndarray:
     """Return ``tables[rank, count]`` as (H, W) float32; `outside` where the rank is -1."""
-    return _look_up_by_bin(tables, counts, ranks, outside)
+    out = np.empty(counts.shape, np.float32)
+    by_bands(
+        lambda first, last: _look_up_by_bin(tables, counts[first:last], ranks[first:last], outside, out[first:last]),
+        counts.shape,
+    )
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -107,27 +126,23 @@ def _histogram_by_bin(counts: np.ndarray, ranks: np.ndarray, n_bins: int, size: 
 
 
 @njit(cache=True, nogil=True)
-def _look_up(table: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _look_up(table: np.ndarray, counts: np.ndarray, out: np.ndarray) -> None:
     height, width = counts.shape
-    out = np.empty((height, width), np.float32)
     last = len(table) - 1
     for y in range(height):
         for x in range(width):
             count = counts[y, x]
             out[y, x] = table[count if count < last else last]
-    return out
 
 
 @njit(cache=True, nogil=True)
-def _look_up_by_bin(tables: np.ndarray, counts: np.ndarray, ranks: np.ndarray, outside: float) -> np.ndarray:
+def _look_up_by_bin(tables: np.ndarray, counts: np.ndarray, ranks: np.ndarray, outside: float, out: np.ndarray) -> None:
     height, width = counts.shape
-    out = np.empty((height, width), np.float32)
     last = tables.shape[1] - 1
     for y in range(height):
         for x in range(width):
             rank, count = ranks[y, x], counts[y, x]
             out[y, x] = tables[rank, count if count < last else last] if rank >= 0 else outside
-    return out
 
 
 def warm() -> None:

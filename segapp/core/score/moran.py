@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 from numba import njit
 
+from segapp.core._bands import by_bands
 from segapp.core._stencil import weigh_row
 from segapp.core.checks import frozen
 from segapp.core.convolve import circle_kernel, gauss_blur_by_bin
@@ -108,9 +110,10 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
     dict
         mean, variance, expected and deviation of I under no autocorrelation, and largest statistic; floats.
     """
-    inside = slice(None), slice(None)
-    statistics = statistics_of(moments_of(counts, bins, params, inside), params)
-    return {**statistics, "largest": largest_of(counts, bins, params, statistics, inside)}
+    z = _blurred(counts, bins, params.k)
+    statistics = statistics_of(_moments(z, bins), params)
+    largest = _score(z, bins, params, statistics, 1.0, None) if statistics["deviation"] > 0 else 0.0
+    return {**statistics, "largest": largest}
 
 
 def moments_of(
@@ -125,12 +128,8 @@ def moments_of(
     inside : pair of slices
         The part.
     """
-    z = _blurred(counts, bins, params.k)[inside]
-    where = None if bins is None else frozen(np.ascontiguousarray(bins[inside]).ravel())
-    flat = np.ascontiguousarray(z).ravel()
-    n = flat.size if where is None else int(np.count_nonzero(where))
-    mean = float(flat.sum() / n) if n else 0.0
-    return Moments(n, mean, *_centre(flat, where, mean))
+    z = np.ascontiguousarray(_blurred(counts, bins, params.k)[inside])
+    return _moments(z, None if bins is None else bins[inside])
 
 
 def largest_of(
@@ -153,12 +152,8 @@ def largest_of(
     """
     if statistics["deviation"] <= 0:
         return 0.0  # no pixel stands out
-    z = _blurred(counts, bins, params.k)
-    _centre(z.ravel(), _flat(bins), statistics["mean"])
-    if inside == (slice(None), slice(None)):
-        return _score(z, bins, params, statistics, 1.0, None)
-    scores = np.zeros(z.shape)
-    _score(z, bins, params, statistics, 1.0, scores)
+    scores = np.zeros(counts.shape)
+    _score_counts(counts, bins, params, statistics, 1.0, scores)
     return float(scores[inside].max())
 
 
@@ -212,9 +207,7 @@ def score_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams
     """
     scores = np.zeros(counts.shape, np.float32)
     if statistics["deviation"] > 0 and statistics["largest"] > 0:
-        z = _blurred(counts, bins, params.k)
-        _centre(z.ravel(), _flat(bins), statistics["mean"])
-        _score(z, bins, params, statistics, statistics["largest"], scores)
+        _score_counts(counts, bins, params, statistics, statistics["largest"], scores)
     return scores
 
 
@@ -223,6 +216,9 @@ def warm() -> None:
     counts, bins = np.eye(5, dtype=np.uint32), np.ones((5, 5), np.int32)
     for where in (None, bins):
         score_moran(counts, where, MoranParams(), fit_moran(counts, where, MoranParams()))
+
+
+Rows = Callable[[int, int], np.ndarray]
 
 
 def _score(
@@ -234,32 +230,107 @@ def _score(
     scores: np.ndarray | None,
 ) -> float:
     """Write the scores over `scale` unless `scores` is None, and return the largest before scaling."""
-    r = params.moran_k // 2
+    return _score_rows_of(lambda top, bottom: z[top:bottom], z.shape, bins, params, statistics, scale, scores)
+
+
+def _score_counts(
+    counts: np.ndarray,
+    bins: np.ndarray | None,
+    params: MoranParams,
+    statistics: Any,
+    scale: float,
+    scores: np.ndarray,
+) -> None:
+    """Do the same from counts, whose deviations are worked out band by band and never kept as a whole."""
+    blurred = _blurred_rows(counts, bins, params.k)
+    mean, where = statistics["mean"], None if bins is None else frozen(bins)
+
+    def deviations(top: int, bottom: int) -> np.ndarray:
+        z = blurred(top, bottom)
+        _centre_pixels(z.ravel(), None if where is None else where[top:bottom].ravel(), mean)
+        return z
+
+    _score_rows_of(deviations, counts.shape, bins, params, statistics, scale, scores)
+
+
+def _score_rows_of(
+    deviations: Rows,
+    shape: tuple[int, ...],
+    bins: np.ndarray | None,
+    params: MoranParams,
+    statistics: Any,
+    scale: float,
+    scores: np.ndarray | None,
+) -> float:
+    r, height = params.moran_k // 2, shape[0]
     from scipy.special import ndtri  # late: the program starts sooner
 
     reach = float(-ndtri(params.moran_p_threshold / 2)) * statistics["deviation"]
     band = statistics["expected"] - reach, statistics["expected"] + reach
     weights = np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])
-    by_lag = params.moran_statistic == "lag"
+    by_lag, variance = params.moran_statistic == "lag", statistics["variance"]
     where = None if bins is None else frozen(bins)
-    return float(_score_rows(z, where, weights, statistics["variance"], band, by_lag, scale, scores))
+
+    def score(first: int, last: int) -> float:
+        top, bottom = max(first - r, 0), min(last + r, height)
+        here = None if where is None else where[first:last]
+        out = None if scores is None else scores[first:last]
+        z = deviations(top, bottom)
+        return float(_score_rows(z, here, weights, variance, band, by_lag, scale, out, first - top, last - top))
+
+    return max(by_bands(score, shape, r + params.k // 2))
 
 
 def _blurred(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarray:
+    blurred, rows = np.empty(counts.shape), _blurred_rows(counts, bins, k)
+
+    def blur(first: int, last: int) -> None:
+        blurred[first:last] = rows(first, last)
+
+    by_bands(blur, counts.shape, k // 2)
+    return blurred
+
+
+def _blurred_rows(counts: np.ndarray, bins: np.ndarray | None, k: int) -> Rows:
+    """Return a function of the first row and the row after the last that returns blurred counts as new float64."""
     # 64 bits: a p-value at the border of significance must not depend on rounding
     if bins is not None:
-        return gauss_blur_by_bin(counts, bins, k).astype(np.float64)
-    exact = counts.astype(np.float64)
-    return exact if k == 1 else cv2.GaussianBlur(exact, (k, k), 0)
+        whole = gauss_blur_by_bin(counts, bins, k)
+        return lambda first, last: whole[first:last].astype(np.float64)
+    height, r = len(counts), k // 2
+
+    def rows(first: int, last: int) -> np.ndarray:
+        top, bottom = max(first - r, 0), min(last + r, height)
+        exact: np.ndarray = counts[top:bottom].astype(np.float64)
+        if k > 1:
+            exact = cv2.GaussianBlur(exact, (k, k), 0)
+        return np.ascontiguousarray(exact[first - top : last - top])
+
+    return rows
 
 
-def _flat(bins: np.ndarray | None) -> np.ndarray | None:
-    return None if bins is None else frozen(bins.ravel())
+def _moments(z: np.ndarray, bins: np.ndarray | None) -> Moments:
+    """Return the moments of `z`, and leave the deviations from its mean there."""
+    n = z.size if bins is None else int(np.count_nonzero(bins))
+    mean = float(z.ravel().sum() / n) if n else 0.0
+    return Moments(n, mean, *_centre(z, bins, mean))
+
+
+def _centre(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float, float]:
+    """Take the mean from `z`, in place, and return the sums of the second to fourth powers; outside is 0."""
+    flat, width = z.ravel(), z.shape[1]  # a view
+    where = None if bins is None else frozen(bins).ravel()
+
+    def centre(first: int, last: int) -> tuple[float, float, float]:
+        here = slice(first * width, last * width)
+        return _centre_pixels(flat[here], None if where is None else where[here], mean)
+
+    squares, cubes, fourths = (sum(column) for column in zip(*by_bands(centre, z.shape), strict=True))
+    return squares, cubes, fourths
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _centre(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float, float]:
-    """Take the mean from `z`, in place, and return the sums of the second to fourth powers; outside is 0."""
+def _centre_pixels(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float, float]:
     squares = cubes = fourths = 0.0
     for i in range(z.size):
         z[i] -= mean
@@ -282,22 +353,25 @@ def _score_rows(
     by_lag: bool,
     scale: float,
     scores: np.ndarray | None,
+    first: int,
+    last: int,
 ) -> float:
-    height, width = z.shape
+    width = z.shape[1]
     lag, pair = np.empty(width), np.empty(width + 2 * weights.shape[0] - 2)
     line = np.empty(width)
     largest = -np.inf
-    for y in range(height):
+    for i in range(last - first):
+        y = first + i
         weigh_row(z, y, weights, pair, lag)
         _significant(z[y], lag, variance, band[0], band[1], by_lag, line)
         if bins is not None:
             for x in range(width):
-                if bins[y, x] == 0:
+                if bins[i, x] == 0:
                     line[x] = 0.0
         largest = max(largest, _largest(line))
         if scores is not None:
             for x in range(width):
-                scores[y, x] = line[x] / scale
+                scores[i, x] = line[x] / scale
     return largest
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from segapp.core import _torch
+from segapp.core._bands import by_bands
 from segapp.core.device import device
 from segapp.core.params import Params, knob
 from segapp.core.types import InputError, Tick, no_tick
@@ -177,8 +178,13 @@ def propagate(
         raise InputError(f"the potentials are p={p} and q={q}; both must be above 0")
     offsets = neighbour_offsets(k, square)
     height, width = log_odds.shape
-    odds = np.exp(np.clip(log_odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, dtype=np.float32))
-    if np.isnan(odds).any():
+    odds = np.empty((height, width), np.float32)
+
+    def open_up(first: int, last: int) -> bool:
+        held = np.clip(log_odds[first:last], -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, dtype=np.float32)
+        return bool(np.isnan(np.exp(held, out=odds[first:last])).any())
+
+    if any(by_bands(open_up, odds.shape)):
         raise InputError("`log_odds` has NaN; give every pixel a number, 0 where nothing is known")
     if odds.size == 0:
         return odds
@@ -187,18 +193,32 @@ def propagate(
         return _torch.propagate(
             odds, offsets, p=p, q=q, precision=precision, max_iter=max_iter, device=where, tick=tick
         )
-    messages = np.ones((len(offsets), height, width), np.float32)
-    fresh = np.ones_like(messages)
+    n, reach = len(offsets), k // 2
     # with many neighbours the product of the ratios leaves the range of float32
-    product = np.empty(width, np.float32 if len(offsets) <= 8 else np.float64)
+    wide = np.float32 if n <= 8 else np.float64
+    potentials = np.float32(p), np.float32(q)
+    messages = np.empty((n, height, width), np.float32)
+    changes = np.zeros((height, n))
+
+    def begin(first: int, last: int) -> None:
+        messages[:, first:last] = 1  # what lies outside sends this, ever
+
+    def flood(first: int, last: int) -> tuple[int, int, np.ndarray]:
+        rows = np.ones((4, n, reach + 1, width), np.float32)
+        _flood(odds, offsets, *potentials, messages, np.empty(width, wide), rows, changes, first, last)
+        return first, last, rows[2:]
+
+    by_bands(begin, odds.shape)
     n_messages = sum(max(height - abs(dy), 0) * max(width - abs(dx), 0) for dy, dx in offsets.tolist())
     for done in range(max_iter):
         tick(done, max_iter)
-        change = _flood(odds, offsets, np.float32(p), np.float32(q), messages, fresh, product)
-        messages, fresh = fresh, messages
-        if n_messages == 0 or change / n_messages < precision:
+        for first, last, sent in by_bands(flood, odds.shape):
+            _deliver(offsets, messages, sent, first, last)
+        if n_messages == 0 or _total(changes) / n_messages < precision:
             break
-    return _marginals(odds, messages, product)
+    marginals = np.empty_like(odds)
+    by_bands(lambda first, last: _marginals(odds, messages, np.empty(width, wide), marginals, first, last), odds.shape)
+    return marginals
 
 
 def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,23 +232,31 @@ def _multiply(product: np.ndarray, ratios: np.ndarray) -> None:
 
 
 @_jit
-def _answer(
-    product: np.ndarray,
-    arrived: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
-    p: float,
-    q: float,
-) -> float:
+def _answer(product: np.ndarray, arrived: np.ndarray, message: np.ndarray, p: float, q: float) -> float:
+    """Replace messages by those of this round, and return the sum of the squared changes of their logarithms."""
     change = np.float32(0.0)
-    for j in range(len(after)):
+    for j in range(len(message)):
         up = p * product[j] + q * arrived[j]
         down = q * product[j] + p * arrived[j]
-        after[j] = up / down
-        t = (up - before[j] * down) / (up + before[j] * down)
+        before = message[j]
+        message[j] = up / down
+        t = (up - before * down) / (up + before * down)
         d = t + t * t * t * np.float32(1 / 3)
         change += d * d
     return 4.0 * float(change)
+
+
+@_jit
+def _take(message: np.ndarray, arrived: np.ndarray, product: np.ndarray) -> None:
+    for j in range(len(product)):
+        arrived[j] = message[j]
+        product[j] *= message[j]
+
+
+@_jit
+def _copy(source: np.ndarray, to: np.ndarray) -> None:
+    for j in range(len(to)):
+        to[j] = source[j]
 
 
 @_jit
@@ -238,16 +266,29 @@ def _flood(
     p: float,
     q: float,
     messages: np.ndarray,
-    fresh: np.ndarray,
     product: np.ndarray,
-) -> float:
+    rows: np.ndarray,
+    changes: np.ndarray,
+    begin: int,
+    end: int,
+) -> None:
+    """Send the messages of the rows of a band, in place; those to other bands are left in ``rows[2:]``.
+
+    One array holds the messages before and after: a row is copied to ``rows[0]`` when its turn comes, and what is sent
+    down waits in ``rows[1]`` until the row that it goes to has been copied. ``rows[2]`` and ``rows[3]`` are what is
+    sent above and below the band.
+    """
     n, height, width = messages.shape
-    change = 0.0
-    for y in range(height):
+    arrived, waiting, above, below = rows[0], rows[1], rows[2], rows[3]
+    depth = rows.shape[2]
+    for y in range(begin, end):
         for j in range(width):
             product[j] = odds[y, j]
         for d in range(n):
-            _multiply(product, messages[d, y])
+            _take(messages[d, y], arrived[d, 0], product)
+            dy = offsets[d, 0]
+            if dy < 0 and y + dy >= begin:
+                _copy(waiting[d, y % depth], messages[d, y])
         # messages[d] at v came from v + offset d; node u = (y, x) now answers every neighbour u - offset d
         for d in range(n):
             dy, dx = offsets[d]
@@ -257,29 +298,55 @@ def _flood(
             first, last = max(0, dx), min(width, width + dx)
             if first >= last:
                 continue
-            change += _answer(
-                product[first:last],
-                messages[d ^ 1, y, first:last],
-                messages[d, row, first - dx : last - dx],
-                fresh[d, row, first - dx : last - dx],
-                p,
-                q,
-            )
-    return change
+            here = slice(first - dx, last - dx)
+            if row < begin:
+                message = above[d, begin - 1 - row]
+            elif row >= end:
+                message = below[d, row - end]
+            elif dy < 0:
+                message = waiting[d, row % depth]
+            else:
+                message = messages[d, row]
+            if row < begin or dy < 0:
+                _copy(messages[d, row, here], message[here])
+            changes[y, d] = _answer(product[first:last], arrived[d ^ 1, 0, first:last], message[here], p, q)
+
+
+@njit(cache=True, nogil=True)
+def _deliver(offsets: np.ndarray, messages: np.ndarray, sent: np.ndarray, begin: int, end: int) -> None:
+    """Write what a band sent to the rows above and below it."""
+    height = messages.shape[1]
+    for d in range(len(offsets)):
+        dy = offsets[d, 0]
+        for i in range(min(dy, begin)):
+            if begin - 1 - i + dy < end:  # sent by a row of this band
+                messages[d, begin - 1 - i] = sent[0, d, i]
+        for i in range(min(-dy, height - end)):
+            if end + i + dy >= begin:
+                messages[d, end + i] = sent[1, d, i]
 
 
 @_jit
-def _marginals(odds: np.ndarray, messages: np.ndarray, product: np.ndarray) -> np.ndarray:
-    n, height, width = messages.shape
-    marginals = np.empty((height, width), np.float32)
-    for y in range(height):
+def _marginals(
+    odds: np.ndarray, messages: np.ndarray, product: np.ndarray, marginals: np.ndarray, begin: int, end: int
+) -> None:
+    n, _, width = messages.shape
+    for y in range(begin, end):
         for j in range(width):
             product[j] = odds[y, j]
         for d in range(n):
             _multiply(product, messages[d, y])
         for j in range(width):
             marginals[y, j] = product[j] / (product[j] + 1)
-    return marginals
+
+
+@njit(cache=True, nogil=True)
+def _total(changes: np.ndarray) -> float:
+    # one after the other, so that the stop rule hears the same number on any number of threads
+    total = 0.0
+    for change in changes.flat:
+        total += change
+    return total
 
 
 def warm() -> None:
