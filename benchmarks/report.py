@@ -47,10 +47,9 @@ NOTES = """\
 - Mask of nuclei: ours keeps pixels above the local mean plus `offset`, the reference those above the mean minus it.
 - Peaks: the reference leaves out those near the border. AP: the reference counts a gap in the ids as a cell.
 - Posterior: ours does not fall again at the highest counts, where the background's tail is the heavier one.
-- Moran and belief propagation have the same definition on both sides, and end by the same rule. Where a pixel's
-  evidence is overwhelming, the reference's marginals fall below 1 by rounding; the same messages in 64 bits, which the
-  table compares with, do not. Ours holds the evidence of a single pixel within a million to one, which changes a
-  marginal by a millionth.
+- Moran and belief propagation have the same definition on both sides, and end by the same rule. The reference lifts
+  each likelihood of a pixel to 1e-6, so a sure pixel tells its neighbours less; ours holds the evidence of a single
+  pixel within a million to one, which changes a marginal by a millionth.
 - Rounds of EM: the reference lifts both likelihoods of a pixel to 1e-10, so its brightest and darkest pixels count as
   half occupied; ours works in logarithms, as the computation does that the table compares with.
 - Expansion and components: the reference leaves a seam between labels that touch, can exceed the largest area, and adds
