@@ -175,7 +175,7 @@ PIPELINE = Pipeline(
         run=steps.label_rna_nuclei,
         fit=steps.fit_rna_nuclei,
         fit_needs=("nuclear", "total", "rna_nuclei_mask"),
-        version=3,
+        version=4,
     ),
     Stage(
         "nuclei",

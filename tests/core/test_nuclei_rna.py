@@ -4,12 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from segapp.core.label._discs import fit_discs
 from segapp.core.label.nuclei_rna import NUCLEI_RNA, label_nuclei_rna
 from segapp.core.params import knobs
 from segapp.core.quality import compare_labels
-from segapp.core.rna import NUCLEAR_GENES, find_genes
+from segapp.core.rna import NUCLEAR_GENES, find_genes, rasterize
 from segapp.core.synthetic import tissue
-from segapp.core.types import Cancelled, InputError
+from segapp.core.types import Cancelled, Grid, InputError
 
 PEAKS = NUCLEI_RNA.option("peaks")
 
@@ -160,3 +161,17 @@ def test_an_empty_mask_drops_nothing_where_counts_lie_in_clumps_and_all_where_th
     assert label_nuclei_rna(counts, None, nothing, PEAKS()).max() > 10
     noise = np.random.default_rng(0).poisson(0.03, counts.shape).astype(np.uint32)
     assert label_nuclei_rna(noise, None, nothing, PEAKS()).max() == 0
+
+
+def test_peaks_of_a_window_are_those_of_the_whole():
+    """A nucleus that joins another, or fades, does so wherever the window begins: nothing depends on a grid."""
+    made = tissue(512, seed=4)
+    counts = rasterize(made.transcripts, Grid(0, 0, 512, 512), "unspliced")
+    means = float(counts.mean()), 0.0
+    options = {"sigma": 3.0, "min_distance": 5.0, "means": means}
+    whole = np.stack(fit_discs(counts, None, **options))
+    for top, left in ((101, 67), (3, 7), (64, 1)):
+        part = np.stack(fit_discs(counts[top:, left:], None, **options)) + np.array([[top], [left], [0]])
+        inner = [one[:, (one[0] > top + 90) & (one[1] > left + 90) & (one[2] > 0)] for one in (whole, part)]
+        assert inner[0].shape[1] > 80
+        np.testing.assert_allclose(*inner, rtol=0, atol=1e-6)

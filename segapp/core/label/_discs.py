@@ -239,25 +239,49 @@ def _chain(
 def _join(
     y: np.ndarray, x: np.ndarray, weight: np.ndarray, amount: np.ndarray, min_distance: float, height: int, width: int
 ) -> None:
-    """Join nuclei that are closer than `min_distance` and add up their amounts."""
+    """Join nuclei that are closer than `min_distance` and add up their amounts.
+
+    Which come together, and in which order, follows from where they lie and from their numbers alone: the squares that
+    they are looked up in lie otherwise in a window than in the whole.
+    """
     if min_distance <= 0:
         return
     rows, columns = int(height / min_distance) + 1, int(width / min_distance) + 1
     head, following = _chain(y, x, weight, min_distance, rows, columns)
+    first_y, first_x = y.copy(), x.copy()
+    near, far = np.empty(len(y), np.int64), 2 * min_distance
     for i in range(len(y)):
-        a, b = int(y[i] / min_distance), int(x[i] / min_distance)
-        for v in range(max(a - 1, 0), min(a + 2, rows)):
-            for u in range(max(b - 1, 0), min(b + 2, columns)):
+        if weight[i] <= 0:
+            continue
+        m = 0
+        a, b = int(first_y[i] / min_distance), int(first_x[i] / min_distance)
+        for v in range(max(a - 2, 0), min(a + 3, rows)):
+            for u in range(max(b - 2, 0), min(b + 3, columns)):
                 j = head[v * columns + u]
                 while j >= 0:
-                    apart = (y[i] - y[j]) ** 2 + (x[i] - x[j]) ** 2
-                    if j != i and weight[i] > 0 and 0 < weight[j] <= weight[i] and apart < min_distance**2:
-                        both = weight[i] + weight[j]
-                        y[i] = (y[i] * weight[i] + y[j] * weight[j]) / both
-                        x[i] = (x[i] * weight[i] + x[j] * weight[j]) / both
-                        amount[i], amount[j] = amount[i] + amount[j], 0.0
-                        weight[i], weight[j] = both, 0.0
+                    if j != i and abs(first_y[j] - first_y[i]) < far and abs(first_x[j] - first_x[i]) < far:
+                        m = _insert(near, m, j)
                     j = following[j]
+        for q in range(m):
+            j = near[q]
+            apart = (y[i] - y[j]) ** 2 + (x[i] - x[j]) ** 2
+            if 0 < weight[j] <= weight[i] and apart < min_distance**2:
+                both = weight[i] + weight[j]
+                y[i] = (y[i] * weight[i] + y[j] * weight[j]) / both
+                x[i] = (x[i] * weight[i] + x[j] * weight[j]) / both
+                amount[i], amount[j] = amount[i] + amount[j], 0.0
+                weight[i], weight[j] = both, 0.0
+
+
+@njit(cache=True, nogil=True)
+def _insert(numbers: np.ndarray, m: int, number: int) -> int:
+    """Put a number among the first `m`, which ascend; return how many there are then."""
+    at = m
+    while at > 0 and numbers[at - 1] > number:
+        numbers[at] = numbers[at - 1]
+        at -= 1
+    numbers[at] = number
+    return m + 1
 
 
 @njit(cache=True, nogil=True)
@@ -285,18 +309,20 @@ def _share(
     for e in range(len(event_y)):
         a, b = int(event_y[e] / reach), int(event_x[e] / reach)
         m = 0
-        total = background[e]
         for v in range(max(a - 1, 0), min(a + 2, rows)):
             for u in range(max(b - 1, 0), min(b + 2, columns)):
                 i = head[v * columns + u]
                 while i >= 0:
                     apart = (y[i] - event_y[e]) ** 2 + (x[i] - event_x[e]) ** 2
                     if amount[i] > 0 and apart < reach * reach:
-                        near[m] = i
-                        explains[m] = amount[i] * profile[int(math.sqrt(apart) / step)]
-                        total += explains[m]
-                        m += 1
+                        m = _insert(near, m, i)
                     i = following[i]
+        total = background[e]
+        for q in range(m):  # in the order of their numbers, so that sums are the same to the last bit in every window
+            i = near[q]
+            apart = (y[i] - event_y[e]) ** 2 + (x[i] - event_x[e]) ** 2
+            explains[q] = amount[i] * profile[int(math.sqrt(apart) / step)]
+            total += explains[q]
         for q in range(m):
             part = explains[q] / total * umis[e]
             share[near[q]] += part
