@@ -14,8 +14,8 @@ Tile = tuple[int, int]
 PER_CELL = ("key", "area", "sum_x", "sum_y", "nucleus_area", "mark", "border", "source")
 
 
-def disagreeing(blocks: Mapping[Tile, Mapping[str, Any]]) -> set[Tile]:
-    """Return the tiles that see a cell otherwise than the tile that owns it does; none, where all is well.
+def disagreeing(blocks: Mapping[Tile, Mapping[str, Any]], width: int, side: int) -> set[Tile]:
+    """Return the tiles that do not agree on a cell, both those that see it and the one that owns it.
 
     A cell is named by its first pixel. Where it crosses a border, each tile has seen it whole and has hashed its
     pixels: equal hashes are equal cells, so nothing is lost, cut or doubled.
@@ -24,6 +24,26 @@ def disagreeing(blocks: Mapping[Tile, Mapping[str, Any]]) -> set[Tile]:
     ----------
     blocks : mapping of tile to objects
         As `finish_tile` makes them.
+    width : int
+        Width of the frame in px: key ``y * width + x`` is the pixel (x, y).
+    side : int
+        Side of a tile in px.
+
+    Returns
+    -------
+    set of tile
+        None, where all is well. A cell that its owner does not know, or knows as another, says nothing of who is
+        wrong: either may have seen too little around it.
+
+    Examples
+    --------
+    >>> def block(key, mark, owned):
+    ...     return {"key": np.array([key]), "mark": np.array([mark], np.uint64), "owned": np.array([owned])}
+    >>> left, right = block(1, 5, True), block(1, 5, False)
+    >>> disagreeing({(0, 0): left, (0, 1): right}, 8, 4)
+    set()
+    >>> sorted(disagreeing({(0, 0): left, (0, 1): block(2, 5, False)}, 8, 4))
+    [(0, 0), (0, 1)]
     """
     tiles = list(blocks)
     keys = np.concatenate([blocks[tile]["key"] for tile in tiles])
@@ -32,14 +52,13 @@ def disagreeing(blocks: Mapping[Tile, Mapping[str, Any]]) -> set[Tile]:
     tile_of = np.repeat(np.arange(len(tiles)), [len(blocks[tile]["key"]) for tile in tiles])
     order = np.argsort(keys[owned], kind="stable")
     own_keys, own_marks = keys[owned][order], marks[owned][order]
-    own_tile = tile_of[owned][order]
-    if len(own_keys) == 0:
-        return {tiles[i] for i in np.unique(tile_of)}
-    at = np.searchsorted(own_keys, keys).clip(max=len(own_keys) - 1)
-    wrong = (own_keys[at] != keys) | (own_marks[at] != marks)
-    found = {tiles[i] for i in np.unique(tile_of[wrong])}
-    known = wrong & (own_keys[at] == keys)
-    return found | {tiles[i] for i in np.unique(own_tile[at[known]])}
+    wrong = np.ones(len(keys), bool)
+    if len(own_keys):
+        at = np.searchsorted(own_keys, keys).clip(max=len(own_keys) - 1)
+        wrong = (own_keys[at] != keys) | (own_marks[at] != marks)
+    y, x = np.divmod(keys[wrong], width)
+    owners = zip((y // side).tolist(), (x // side).tolist(), strict=True)
+    return {tiles[i] for i in np.unique(tile_of[wrong])} | set(owners)
 
 
 def joined(blocks: Mapping[Tile, Mapping[str, Any]]) -> dict[str, Any]:

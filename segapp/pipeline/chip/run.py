@@ -165,12 +165,13 @@ def gather_statistics(
 def _tiles(job: Job, pool: Workers, tell: Tell, seconds: dict[str, float]) -> dict[Tile, Any]:
     """Make the cells of all tiles; those that do not agree with a neighbour are made again with more around them."""
     began = time.perf_counter()
-    tiles = job.tiles(job.source().shape)
+    shape = job.source().shape
+    tiles = job.tiles(shape)
     while True:
         todo = [(job, tile) for tile in tiles if not job.path("tiles", name_of(tile, "objects")).exists()]
         follow(pool.map(tasks.finish, todo), "cells", len(tiles) - len(todo), len(tiles), tell)
         blocks = {tile: read_block(job.path("tiles", name_of(tile, "objects"))) for tile in tiles}
-        wrong = disagreeing(blocks)
+        wrong = disagreeing(blocks, shape[1], job.tile)
         if not wrong:
             break
         halos = dict(job.halos)
