@@ -41,9 +41,13 @@ def add_convert(commands: Any) -> None:
 
 def run_chip_command(options: argparse.Namespace) -> int:
     """Run a chip as `segapp run --chip` asks for."""
+    from segapp.io.export import check_for_chip, find_exporters
+    from segapp.io.results import read_result, write_exports
     from segapp.pipeline.chip import run_chip
     from segapp.pipeline.chip.plan import bytes_of, check_fits, plan_run
 
+    exporters = find_exporters(options.export)
+    check_for_chip(exporters, records=True)
     asked = {name: getattr(options, name) for name in ("chip", "out", "preset", "recipe", "set", "workers")}
     memory = None if options.memory is None else bytes_of(options.memory)
     plan = plan_run(**asked, tile=options.tile, memory=memory)
@@ -58,14 +62,26 @@ def run_chip_command(options: argparse.Namespace) -> int:
         return _stopped(f"what was done is kept in {options.out}; the same command with --resume goes on")
     for line in result.summary["notes"]:
         print(f"segapp: {line}", file=sys.stderr)
+    written = []
+    try:
+        if exporters:
+            print("export", file=sys.stderr, flush=True)
+            written = write_exports(read_result(options.out, chip=options.chip), exporters, options.out)
+    except (KeyboardInterrupt, Cancelled):
+        names = ",".join(exporter.name for exporter in exporters)
+        return _stopped(f"the cells are in {options.out}; segapp export {options.out} --to {names} writes the formats")
     if options.json:
-        print(json.dumps(result.summary))
+        print(
+            json.dumps({**result.summary, "exported": [str(path) for path in written]} if written else result.summary)
+        )
     else:
         print(
             "{n_cells:,} cells, {umis_assigned:,} of {n_umis:,} UMIs assigned, in {seconds_total:.0f} s".format(
                 **result.summary
             )
         )
+        for path in written:
+            print(path)
     return 0
 
 

@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", metavar="DIR", help="folder that segapp run has written")
     export.add_argument("--to", required=True, metavar="FORMATS", help=f"between commas: {_formats()}")
     export.add_argument("--gem", metavar="FILE", help="the UMI records, for formats that hold records")
+    export.add_argument("--chip", metavar="DIR", help="the chip, where that of a whole chip is written with records")
     export.add_argument("--out", metavar="DIR", help="folder for the files; by default that of the run")
     export.set_defaults(function=_export)
 
@@ -174,7 +175,7 @@ def _export(options: argparse.Namespace) -> int:
     from segapp.io.results import read_result, write_exports
 
     exporters = find_exporters(options.to)
-    result = read_result(options.folder, options.gem)
+    result = read_result(options.folder, options.gem, chip=options.chip)
     for path in write_exports(result, exporters, options.out or options.folder):
         print(path)
     return 0

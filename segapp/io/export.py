@@ -12,6 +12,7 @@ import numpy as np
 
 from segapp.core.cells import cells_of_records
 from segapp.core.types import Grid, InputError, Transcripts, Unavailable
+from segapp.io.chip import export as chip
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -61,6 +62,10 @@ class Exporter:
         What is in the file and what opens it, in one or two sentences.
     write : function
         Takes the result and the path; the file appears whole or not at all.
+    write_chip : function or None
+        The same for a `segapp.io.chip.saved.SavedChip`, with the memory of a tile; None where there is no such way.
+    instead : str
+        Why it is not written for a whole chip, and what to do instead.
     """
 
     name: str
@@ -68,6 +73,8 @@ class Exporter:
     suffix: str
     doc: str
     write: Callable[[Any, Path], None]
+    write_chip: Callable[[Any, Path], None] | None = None
+    instead: str = ""
 
 
 def _write_h5ad(result: Result, path: Path) -> None:
@@ -111,10 +118,9 @@ def _write_spatialdata(result: Result, path: Path) -> None:
 
 def _write_ome_zarr(result: Result, path: Path) -> None:
     from segapp.io.ngff import write_ome_zarr
+    from segapp.io.table import picture_of
 
-    found = next(iter(result.table.uns.get("spatial", {}).values()), None)
-    image = None if found is None else np.asarray(found["images"]["hires"])[:, :, 0]
-    step = 1 if found is None else round(1 / float(found["scalefactors"]["tissue_hires_scalef"]))
+    image, step = picture_of(result.table)
     labels = {"cells": result.labels} if result.nuclei is None else {"cells": result.labels, "nuclei": result.nuclei}
     write_ome_zarr(path, labels, result.grid, image=image, step=step)
 
@@ -136,6 +142,7 @@ EXPORTERS: dict[str, Exporter] = {
             ".h5ad",
             "Counts, place and shape of every cell, with the pictures behind them; scanpy and squidpy open it.",
             _write_h5ad,
+            chip.write_chip_h5ad,
         ),
         Exporter(
             "tif",
@@ -144,6 +151,7 @@ EXPORTERS: dict[str, Exporter] = {
             "One number a cell, 0 for background, in the pixels of the stain; "
             "Space Ranger, SAW, Xenium Ranger, napari and Fiji open it.",
             _write_tif,
+            chip.write_chip_tif,
         ),
         Exporter(
             "geojson",
@@ -152,6 +160,7 @@ EXPORTERS: dict[str, Exporter] = {
             "Exact polygons of cells and their nuclei in the coordinates of the input, with measurements; "
             "QuPath opens it as cells, GIS tools as polygons.",
             _write_geojson,
+            chip.write_chip_geojson,
         ),
         Exporter(
             "csv",
@@ -159,6 +168,7 @@ EXPORTERS: dict[str, Exporter] = {
             ".csv",
             "One line a cell: place, area, counts, and what else is known of it; spreadsheets and R open it.",
             _write_csv,
+            chip.write_chip_cell_table,
         ),
         Exporter(
             "parquet",
@@ -166,6 +176,7 @@ EXPORTERS: dict[str, Exporter] = {
             ".parquet",
             "The same table with its types, compressed; pandas, polars, R and DuckDB open it.",
             _write_csv,
+            chip.write_chip_cell_table,
         ),
         Exporter(
             "gem",
@@ -173,6 +184,7 @@ EXPORTERS: dict[str, Exporter] = {
             ".gem.gz",
             "The UMI records with a column CellID, 0 outside cells; what reads a GEM opens it.",
             _write_gem,
+            chip.write_chip_gem,
         ),
         Exporter(
             "spatialdata",
@@ -181,6 +193,7 @@ EXPORTERS: dict[str, Exporter] = {
             "Picture, labels, outlines and table of the cells in px and in micrometres; "
             "spatialdata, napari-spatialdata and squidpy open it.",
             _write_spatialdata,
+            instead="its outlines have to be in memory all at once; write ome-zarr, geojson and h5ad",
         ),
         Exporter(
             "ome-zarr",
@@ -189,6 +202,7 @@ EXPORTERS: dict[str, Exporter] = {
             "Labels of cells and nuclei with their picture, at all resolutions; "
             "napari, QuPath, Fiji and Vizarr open it.",
             _write_ome_zarr,
+            chip.write_chip_ome_zarr,
         ),
         Exporter(
             "html",
@@ -197,6 +211,7 @@ EXPORTERS: dict[str, Exporter] = {
             "Figures, overview, areas that look right and areas to look at twice, distributions, every parameter; "
             "a browser opens it.",
             _write_html,
+            instead="it shows windows of one section; write geojson or csv, or open the chip in the app",
         ),
     )
 }
@@ -238,3 +253,26 @@ def find_exporters(names: str | Iterable[str]) -> tuple[Exporter, ...]:
             raise InputError(f"there is no format {name}; choose among {', '.join(EXPORTERS)}")
         found[name] = EXPORTERS[name]
     return tuple(found.values())
+
+
+def check_for_chip(exporters: Iterable[Exporter], *, records: bool) -> None:
+    """Raise `Unavailable` where a format cannot be written for a whole chip.
+
+    Parameters
+    ----------
+    exporters : iterable of Exporter
+        What is asked for.
+    records : bool
+        Whether the chip with the UMI records is at hand.
+
+    Examples
+    --------
+    >>> check_for_chip(find_exporters("html"), records=True)
+    Traceback (most recent call last):
+    segapp.core.types.Unavailable: html is not written for a whole chip: it shows windows of one section; ...
+    """
+    for exporter in exporters:
+        if exporter.write_chip is None:
+            raise Unavailable(f"{exporter.name} is not written for a whole chip: {exporter.instead}")
+        if exporter.name == "gem" and not records:
+            raise Unavailable("a GEM with cell ids needs the UMI records: give the chip that was segmented with --chip")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,28 +114,51 @@ def write_gem(transcripts: Transcripts, path: str | Path) -> None:
     >>> read_gem(path).digest == t.digest
     True
     """
+    write_gem_parts((transcripts,), transcripts.header, path)
+
+
+def write_gem_parts(parts: Iterable[Transcripts], header: Mapping[str, str], path: str | Path) -> None:
+    """Write records that come in parts as one GEM file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    parts : iterable of Transcripts
+        With the same genes, layers and, in all or in none, cell ids. Each is written before the next is asked for.
+    header : mapping of str to str
+        The ``#`` lines.
+    path : str or Path
+        The file to write, gzip when the name ends in ``.gz``.
+
+    Raises
+    ------
+    InputError
+        If `path` cannot be written.
+    """
     import polars as pl
 
     path = Path(path)
     titles = {"total": "MIDCount", "exon": "ExonCount", "spliced": "EXONIC", "unspliced": "INTRONIC"}
-    genes = pl.Series("geneID", transcripts.genes, dtype=pl.String)
     with atomic_file(path) as temporary, temporary.open("wb") as raw:
         # No name and no time in the gzip header: the same records give the same bytes.
         packed = path.suffix == ".gz"
         out: Any = gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) if packed else raw
-        for key, value in transcripts.header.items():
+        for key, value in header.items():
             out.write(f"#{key}={value}\n".encode())
-        for start in range(0, len(transcripts), _ROWS):
-            rows = slice(start, start + _ROWS)
-            frame = {
-                "geneID": genes.gather(transcripts.gene[rows]),
-                "x": transcripts.x[rows],
-                "y": transcripts.y[rows],
-                **{titles[name]: transcripts.counts[name][rows] for name in titles if name in transcripts.counts},
-            }
-            if transcripts.cell_id is not None:
-                frame["CellID"] = transcripts.cell_id[rows]
-            text = pl.DataFrame(frame).write_csv(separator="\t", include_header=start == 0, quote_style="never")
-            out.write(text.encode())
+        first = True
+        for part in parts:
+            genes = pl.Series("geneID", part.genes, dtype=pl.String)
+            for start in range(0, len(part), _ROWS):
+                rows = slice(start, start + _ROWS)
+                frame = {
+                    "geneID": genes.gather(part.gene[rows]),
+                    "x": part.x[rows],
+                    "y": part.y[rows],
+                    **{titles[name]: part.counts[name][rows] for name in titles if name in part.counts},
+                }
+                if part.cell_id is not None:
+                    frame["CellID"] = part.cell_id[rows]
+                text = pl.DataFrame(frame).write_csv(separator="\t", include_header=first, quote_style="never")
+                out.write(text.encode())
+                first = False
         if packed:
             out.close()

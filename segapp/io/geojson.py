@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from segapp.io.atomic import atomic_file
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from pandas import DataFrame
 
 _SPACE = uuid.UUID("5e9a9905-0000-4000-8000-000000000000")
 
@@ -73,25 +74,71 @@ def write_geojson(
     check_same_shape({"labels": labels, "nuclei": nuclei})
     cells = polygons(labels, grid)
     inner = {} if nuclei is None else polygons(nuclei, grid)
-    measured = {} if table is None else _measurements(table)
+    write_features(path, cell_features(cells, inner, {} if table is None else measurements(table.obs), grid))
+
+
+def write_features(path: str | Path, features: Iterable[Mapping[str, Any]]) -> None:
+    """Write features one after the other, as they come; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    features : iterable of mapping
+        As `cell_features` makes them.
+
+    Raises
+    ------
+    InputError
+        When `path` cannot be written.
+    """
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as out:
         out.write('{"type": "FeatureCollection", "features": [')
-        for i, (label, parts) in enumerate(cells.items()):
-            feature: dict[str, Any] = {
-                "type": "Feature",
-                "id": str(uuid.uuid5(_SPACE, f"{grid.x0} {grid.y0} {label}")),
-                "geometry": _geometry(parts),
-            }
-            if label in inner:
-                feature["nucleusGeometry"] = _geometry(inner[label])
-            feature["properties"] = {
-                "objectType": "cell",
-                "name": str(label),
-                "measurements": {"label": label, **measured.get(label, {})},
-            }
+        for i, feature in enumerate(features):
             out.write(",\n" if i else "\n")
             json.dump(feature, out, allow_nan=False)
         out.write("\n]}\n")
+
+
+def cell_features(
+    cells: Mapping[int, Sequence[Sequence[np.ndarray]]],
+    nuclei: Mapping[int, Sequence[Sequence[np.ndarray]]],
+    measured: Mapping[int, Mapping[str, float]],
+    grid: Grid,
+) -> Iterator[dict[str, Any]]:
+    """Yield the feature of each cell.
+
+    Parameters
+    ----------
+    cells, nuclei : mapping of label to polygons
+        As `segapp.core.outline.polygons` makes them; nuclei under the ids of their cells.
+    measured : mapping of label to numbers by name
+        What `measurements` makes.
+    grid : Grid
+        Frame of the whole, of which the ids of the features are made.
+
+    Examples
+    --------
+    >>> from segapp.core.outline import polygons
+    >>> grid = Grid(100, 50, height=1, width=2)
+    >>> (feature,) = cell_features(polygons(np.array([[0, 7]]), grid), {}, {7: {"n_counts": 3}}, grid)
+    >>> feature["properties"]
+    {'objectType': 'cell', 'name': '7', 'measurements': {'label': 7, 'n_counts': 3}}
+    """
+    for label, parts in cells.items():
+        feature: dict[str, Any] = {
+            "type": "Feature",
+            "id": str(uuid.uuid5(_SPACE, f"{grid.x0} {grid.y0} {label}")),
+            "geometry": _geometry(parts),
+        }
+        if label in nuclei:
+            feature["nucleusGeometry"] = _geometry(nuclei[label])
+        feature["properties"] = {
+            "objectType": "cell",
+            "name": str(label),
+            "measurements": {"label": label, **measured.get(label, {})},
+        }
+        yield feature
 
 
 def _geometry(parts: Sequence[Sequence[np.ndarray]]) -> dict[str, Any]:
@@ -102,11 +149,18 @@ def _geometry(parts: Sequence[Sequence[np.ndarray]]) -> dict[str, Any]:
     return {"type": "MultiPolygon", "coordinates": rings}
 
 
-def _measurements(table: AnnData) -> dict[int, dict[str, float]]:
-    numbers = [name for name in table.obs.columns if name != "label" and table.obs[name].dtype.kind in "iuf"]
-    columns = [table.obs[name].to_numpy().tolist() for name in numbers]
+def measurements(obs: DataFrame) -> dict[int, dict[str, float]]:
+    """Return the finite numbers of each cell, by its label and their names.
+
+    Parameters
+    ----------
+    obs : DataFrame
+        One row a cell, with a column ``label``.
+    """
+    numbers = [name for name in obs.columns if name != "label" and obs[name].dtype.kind in "iuf"]
+    columns = [obs[name].to_numpy().tolist() for name in numbers]
     found = {}
-    for label, *values in zip(table.obs["label"].tolist(), *columns, strict=True):
+    for label, *values in zip(obs["label"].tolist(), *columns, strict=True):
         finite = {name: value for name, value in zip(numbers, values, strict=True) if np.isfinite(value)}
         found[int(label)] = finite
     return found

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from segapp.core.types import InputError
 from segapp.io.atomic import atomic_file
 from segapp.io.image import read_pixels
+
+_CLASSIC_TIFF = 7 << 29
+"""Bytes of pixels that surely fit into a TIFF with 32-bit offsets, even if they do not shrink."""
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -85,6 +90,60 @@ def write_labels(path: str | Path, labels: np.ndarray) -> None:
             rowsperstrip=max(1, (1 << 20) // max(1, values.shape[1] * 4)),
             metadata={"axes": "YX"},
         )
+
+
+def write_labels_by_tile(path: str | Path, labels: Any, side: int = 1024) -> None:
+    """Write labels of any size as a tiled uint32 TIFF, compressed with zlib; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write: a BigTIFF where a TIFF of 4 GB may not hold it.
+    labels : (H, W) array of uint32
+        Labels, 0 = background; only windows of it are read.
+    side : int
+        Side of a tile in px, a multiple of 16.
+
+    Raises
+    ------
+    InputError
+        If `path` cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "labels.tif"
+    >>> write_labels_by_tile(path, np.array([[0, 70000], [3, 3]], np.uint32))
+    >>> read_labels(path).tolist()
+    [[0, 70000], [3, 3]]
+    """
+    import tifffile
+
+    height, width = labels.shape
+    with atomic_file(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            _tiles(labels, side),
+            shape=(height, width),
+            dtype=np.uint32,
+            tile=(side, side),
+            bigtiff=height * width * 4 > _CLASSIC_TIFF,
+            photometric="minisblack",
+            compression="zlib",
+            predictor=True,
+            maxworkers=1,  # more of them would hold many tiles at once
+            metadata={"axes": "YX"},
+        )
+
+
+def _tiles(labels: Any, side: int) -> Iterator[np.ndarray]:
+    """Yield square tiles in reading order; the last ones are filled up with background."""
+    for top in range(0, labels.shape[0], side):
+        for left in range(0, labels.shape[1], side):
+            part = np.asarray(labels[top : top + side, left : left + side])
+            whole = np.zeros((side, side), np.uint32)
+            whole[: part.shape[0], : part.shape[1]] = part
+            yield whole
 
 
 def _check(values: np.ndarray, name: str, highest: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +188,43 @@ def write_ome_zarr(
     >>> image.tolist(), axes, um
     ([[0, 7]], 'YX', 0.5)
     """
+    levels = {name: picked_levels((np.asarray(values),)) for name, values in labels.items()}
+    write_label_levels(path, levels, grid, image=image, step=step)
+
+
+def write_label_levels(
+    path: str | Path,
+    labels: Mapping[str, Iterable[Any]],
+    grid: Grid,
+    *,
+    image: np.ndarray | None = None,
+    step: int = 1,
+    start: float = 0.0,
+) -> None:
+    """Write label images of any size, which come by level; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to write; one that is there already is replaced.
+    labels : mapping of str to iterable of arrays
+        Label images by name, as `picked_levels` yields them: each level is read window by window.
+    grid, image, step
+        As `write_ome_zarr` takes them.
+    start : float
+        Row and column of the labels on which the first pixel of the picture is centred.
+
+    Raises
+    ------
+    InputError
+        When `path` cannot be written.
+    """
     import zarr
 
     with atomic_tree(path) as folder:
         root = zarr.open_group(str(folder), mode="w", zarr_format=2)
         if image is not None:
-            _write_pyramid(root, "image", image, grid, step=step, mean=True)
+            _write_pyramid(root, "image", _mean_levels(image), image.dtype, grid, step=step, mean=True, start=start)
             low, high = int(image.min()), int(image.max())
             root.attrs["omero"] = {
                 "channels": [
@@ -208,31 +239,72 @@ def write_ome_zarr(
             }
         inner = root.create_group("labels")
         inner.attrs["labels"] = list(labels)
-        for name, values in labels.items():
+        for name, levels in labels.items():
             group = inner.create_group(name)
-            _write_pyramid(group, name, np.asarray(values).astype(np.int32), grid, step=1, mean=False)
+            _write_pyramid(group, name, levels, np.int32, grid, step=1, mean=False)
             group.attrs["image-label"] = {"version": "0.4", "source": {"image": "../../"}}
 
 
-def _write_pyramid(group: Any, name: str, image: np.ndarray, grid: Grid, *, step: int, mean: bool) -> None:
+def picked_levels(known: Iterable[Any]) -> Iterator[Any]:
+    """Yield all levels of a label image, each every second pixel of the one before, down to the smallest.
+
+    Parameters
+    ----------
+    known : iterable of (H, W) arrays
+        The first levels, largest first: arrays, or what is read by slices.
+
+    Examples
+    --------
+    >>> [level.shape for level in picked_levels([np.zeros((600, 513), np.int32)])]
+    [(600, 513), (300, 257), (150, 129)]
+    """
+    level = None
+    for level in known:
+        yield level
+    while level is not None and max(level.shape) > _SMALLEST:
+        level = level[:][::2, ::2]
+        yield level
+
+
+def _mean_levels(image: np.ndarray) -> Iterator[np.ndarray]:
+    yield image
+    while max(image.shape) > _SMALLEST:
+        image = _half(image)
+        yield image
+
+
+def _write_pyramid(
+    group: Any,
+    name: str,
+    levels: Iterable[Any],
+    dtype: Any,
+    grid: Grid,
+    *,
+    step: int,
+    mean: bool,
+    start: float = 0.0,
+) -> None:
     import numcodecs
 
     datasets: list[dict[str, Any]] = []
-    level, factor = image, step
-    while True:
+    factor = step
+    for level in levels:
         at = str(len(datasets))
         array = group.create_array(
             at,
             shape=level.shape,
-            dtype=level.dtype,
+            dtype=dtype,
             chunks=tuple(min(_CHUNK, side) for side in level.shape),
             compressors=numcodecs.Blosc("zstd", clevel=3),
             chunk_key_encoding={"name": "v2", "separator": "/"},
         )
-        array[...] = level
+        for top in range(0, level.shape[0], _CHUNK):
+            for left in range(0, level.shape[1], _CHUNK):
+                block = slice(top, top + _CHUNK), slice(left, left + _CHUNK)
+                array[block] = np.asarray(level[block]).astype(dtype)
         um = grid.um_per_px * factor
         # a mean lies in the middle of what it was made of, a picked pixel where it was
-        shift = (factor - step) / 2 * grid.um_per_px if mean else 0.0
+        shift = (start + (factor - step) / 2) * grid.um_per_px if mean else 0.0
         place = [grid.y0 * grid.um_per_px + shift, grid.x0 * grid.um_per_px + shift]
         datasets.append(
             {
@@ -243,9 +315,7 @@ def _write_pyramid(group: Any, name: str, image: np.ndarray, grid: Grid, *, step
                 ],
             }
         )
-        if max(level.shape) <= _SMALLEST:
-            break
-        level, factor = _half(level) if mean else level[::2, ::2], factor * 2
+        factor *= 2
     axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]
     group.attrs["multiscales"] = [{"version": "0.4", "name": name, "axes": axes, "datasets": datasets}]
 

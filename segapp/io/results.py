@@ -11,7 +11,9 @@ import numpy as np
 
 from segapp.core.types import Grid, InputError, Transcripts
 from segapp.io.atomic import check_out_dir
-from segapp.io.export import Exporter, Result
+from segapp.io.chip.saved import SavedChip, is_chip_result, read_chip_result
+from segapp.io.chip.store import Chip
+from segapp.io.export import Exporter, Result, check_for_chip
 from segapp.io.masks import read_labels
 
 if TYPE_CHECKING:
@@ -30,19 +32,25 @@ class SavedResult:
     recipe: str
 
 
-def read_result(folder: str | Path, transcripts: Transcripts | str | Path | None = None) -> SavedResult:
-    """Read the folder of a run.
+def read_result(
+    folder: str | Path, transcripts: Transcripts | str | Path | None = None, *, chip: Chip | str | Path | None = None
+) -> SavedResult | SavedChip:
+    """Read the folder of a run, of a section or of a whole chip.
 
     Parameters
     ----------
     folder : str or Path
-        Holds ``cells.h5ad`` and ``labels.tif``, and ``nuclei.tif`` where there are cells beyond the nuclei.
+        Holds ``cells.h5ad`` and ``labels.tif``, and ``nuclei.tif`` where there are cells beyond the nuclei; or
+        ``labels.zarr``, which is that of a chip.
     transcripts : Transcripts or path, optional
         The UMI records that were segmented, or their file; formats that hold records need them.
+    chip : Chip or path, optional
+        The chip that was segmented, in place of `transcripts`.
 
     Returns
     -------
-    SavedResult
+    SavedResult or SavedChip
+        The latter of a chip: its labels stay on the disk.
 
     Raises
     ------
@@ -53,6 +61,12 @@ def read_result(folder: str | Path, transcripts: Transcripts | str | Path | None
     from anndata import read_h5ad
 
     folder = Path(folder)
+    if is_chip_result(folder):
+        if transcripts is not None:
+            raise InputError(f"{folder} holds the cells of a whole chip: give it with --chip, in place of --gem.")
+        return read_chip_result(folder, chip)
+    if chip is not None:
+        raise InputError(f"{folder} does not hold the cells of a whole chip: leave out --chip.")
     for name in ("cells.h5ad", "labels.tif"):
         if not (folder / name).is_file():
             raise InputError(f"{folder} holds no {name}; give a folder that segapp run has written.")
@@ -86,12 +100,12 @@ def _read_again(path: Path, digest: str, um_per_px: float) -> Transcripts:
     return found if found.digest == digest else read_transcripts(path, um_per_px=um_per_px)
 
 
-def write_exports(result: Result, exporters: Iterable[Exporter], folder: str | Path) -> list[Path]:
+def write_exports(result: Result | SavedChip, exporters: Iterable[Exporter], folder: str | Path) -> list[Path]:
     """Write a result in several formats, as ``cells`` and the suffix of each.
 
     Parameters
     ----------
-    result : Result
+    result : Result or SavedChip
         What to write.
     exporters : iterable of Exporter
         From `segapp.io.export.find_exporters`.
@@ -107,11 +121,19 @@ def write_exports(result: Result, exporters: Iterable[Exporter], folder: str | P
     ------
     InputError
         When the folder cannot be written.
+    Unavailable
+        When a format is not written for a whole chip, or lacks what it needs.
     """
     check_out_dir(folder)
+    exporters = tuple(exporters)
+    if isinstance(result, SavedChip):
+        check_for_chip(exporters, records=result.chip is not None)
     written = []
     for exporter in exporters:
         path = Path(folder) / f"cells{exporter.suffix}"
-        exporter.write(result, path)
+        if isinstance(result, SavedChip) and exporter.write_chip is not None:
+            exporter.write_chip(result, path)
+        else:
+            exporter.write(result, path)
         written.append(path)
     return written

@@ -202,6 +202,27 @@ def _picture_of_counts(transcripts: Transcripts, grid: Grid) -> np.ndarray:
     return np.sqrt(umis).astype(np.float32).reshape(grid.shape)
 
 
+def picture_of(table: AnnData) -> tuple[np.ndarray | None, int]:
+    """Return the picture inside a table, and how many px of the frame one of its pixels is wide.
+
+    Parameters
+    ----------
+    table : AnnData
+        As `to_anndata` makes it.
+
+    Returns
+    -------
+    image : (h, w) uint8 or None
+        Grey values; None where there is no picture.
+    step : int
+    """
+    found = next(iter(table.uns.get("spatial", {}).values()), None)
+    if found is None:
+        return None, 1
+    image = np.asarray(found["images"]["hires"])[:, :, 0]
+    return image, round(1 / float(found["scalefactors"]["tissue_hires_scalef"]))
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result may depend on."""
     found = {"python": platform.python_version()}
