@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from segapp.core.bright_field import white_of
 from segapp.core.density import LevelsParams, WardParams, fit_density
 from segapp.core.display import Window
 from segapp.core.stain import CytoplasmParams, NucleiMaskParams
@@ -106,7 +107,33 @@ def _check_cut(out, children, shape, n):
     assert out.dtype == np.int32 and out.shape == shape and np.array_equal(np.unique(out), np.arange(1, n + 1))
 
 
+def _brightness(g: Gen):
+    """A stain as it was read: finite, of a dtype that images have."""
+    return g.exact(g.shape(), g.pick((np.uint8, np.uint16, np.float32, np.float64)))
+
+
+def _turned_over(g: Gen):
+    stain = g.exact(g.shape(), g.pick((np.uint8, np.uint16, np.float32)))
+    return stain, white_of(stain)
+
+
+def _histogram(g: Gen):
+    stain = g.exact(g.shape(), g.pick((np.uint8, np.uint16)))
+    return np.bincount(stain.ravel(), minlength=g.pick((0, 256, 1 << 16))), stain.dtype
+
+
+def _levels(g: Gen):
+    low = g.float(-10, 300)
+    return _brightness(g), low, low + g.float(0.01, 1e4)
+
+
 CASES = {
+    "bright_field.inverted": Case(
+        _turned_over,
+        lambda out, stain, white: out.dtype == stain.dtype and (out + stain == stain.dtype.type(white)).all(),
+    ),
+    "bright_field.looks_bright_field": Case(lambda g: (_brightness(g),), lambda out, _: isinstance(out, bool)),
+    "bright_field.white_of": Case(lambda g: (_brightness(g),), lambda out, planes: out >= planes.max()),
     "cautions.counts_are_dense": Case(lambda g: (shape := g.shape()) and (g.counts(shape), g.mask(shape))),
     "cautions.track_lines": Case(lambda g: (g.counts(g.shape()),)),
     "checks.check_image": Case(lambda g: (g.image(g.shape()), "stain"), lambda out, image, _: out.shape == image.shape),
@@ -177,9 +204,12 @@ CASES = {
         ),
         _check_eroded,
     ),
+    "stain.find_range": Case(lambda g: (_brightness(g),), lambda out, _: out[0] < out[1]),
+    "stain.find_range_of": Case(_histogram, lambda out, *_: out[0] < out[1]),
     "stain.mask_cells": Case(lambda g: (g.image(g.shape()), g.params(CytoplasmParams)), shaped(np.bool_)),
     "stain.mask_nuclei": Case(lambda g: (g.image(g.shape()), g.params(NucleiMaskParams)), shaped(np.bool_)),
     "stain.to_8_bit": Case(one_image, shaped(np.uint8)),
+    "stain.to_levels": Case(_levels, shaped(np.uint8)),
     "threshold.knee": Case(one_image),
     "threshold.knee_or_otsu": Case(one_image),
     "threshold.local_threshold": Case(lambda g: (g.image(g.shape()), g.odd(99), g.float(-1e3, 1e3)), shaped(np.bool_)),

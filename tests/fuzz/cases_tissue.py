@@ -140,6 +140,14 @@ CASES = {
         lambda out, image, _: out.size == image.size and out.flags.c_contiguous,
         infinite=True,
     ),
+    "frame.channel_of": Case(
+        lambda g: (g.pick(("YX", "YXS", "CYX")), g.params(StainParams)), lambda out, *_: isinstance(out, str)
+    ),
+    "frame.planes_of": Case(
+        lambda g: (g.stain_file(g.shape()), g.pick(("auto", "0", "2", "grey", "dapi", "RED"))),
+        lambda out, stain, _: out.ndim in (2, 3) and out.size <= stain.image.size,
+        infinite=True,
+    ),
     "frame.place_stain": Case(_place, lambda out, *_: out[0] is None or out[0].shape == out[1].shape),
     "orientation.turn_points": Case(
         lambda g: (g.rng.uniform(-9, 70, (g.int(0, 9), 2)), g.shape(), g.pick(tuple(ORIENTATIONS)))

@@ -301,5 +301,9 @@ CASES = {
         lambda g: (g.int(1, 99_999), g.int(1, 999)), lambda out, side, longest: side <= longest << out
     ),
     "tiling.rim": Case(lambda g: (_window(g), g.int(0, 30)), lambda out, window, _: out.shape == window.size),
+    "tiling.spread_over": Case(
+        lambda g: ([((i, 0, i + 1, 1), g.int(0, 9)) for i in range(g.int(1, 12))], g.int(1, 9)),
+        lambda out, tiles, n: 1 <= len(out) <= n and out <= {core for core, _ in tiles},
+    ),
     "tiling.spread": Case(lambda g: (_doubt(g)[0], g.int(0, 9)), _keeps_doubt),
 }
