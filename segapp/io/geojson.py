@@ -96,7 +96,8 @@ def write_features(path: str | Path, features: Iterable[Mapping[str, Any]]) -> N
         out.write('{"type": "FeatureCollection", "features": [')
         for i, feature in enumerate(features):
             out.write(",\n" if i else "\n")
-            json.dump(feature, out, allow_nan=False)
+            # dumps, not dump: that one encodes every number in Python
+            out.write(json.dumps(feature, allow_nan=False))
         out.write("\n]}\n")
 
 
