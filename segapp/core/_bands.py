@@ -11,7 +11,7 @@ import functools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -56,10 +56,30 @@ def by_bands(work: Callable[[int, int], T], shape: tuple[int, ...], halo: int = 
     >>> by_bands(lambda first, last: last - first, (200, 1000))
     [200]
     """
-    todo = bands(shape, halo)
+    return side_by_side([functools.partial(work, *band) for band in bands(shape, halo)])
+
+
+def side_by_side(todo: Sequence[Callable[[], T]]) -> list[T]:
+    """Call functions side by side on threads, and return what they returned, in their order.
+
+    Parameters
+    ----------
+    todo : sequence of callables
+        Each lets go of the interpreter while it computes.
+
+    Returns
+    -------
+    list
+        One result a function. An exception of any is raised here, once none of them runs any more.
+
+    Examples
+    --------
+    >>> side_by_side([lambda: 3, lambda: 4])
+    [3, 4]
+    """
     n = min(threads(), len(todo))
     if n <= 1:
-        return [work(*band) for band in todo]
+        return [call() for call in todo]
     results: list[Any] = [None] * len(todo)
     waiting = deque(range(len(todo)))
 
@@ -70,9 +90,9 @@ def by_bands(work: Callable[[int, int], T], shape: tuple[int, ...], halo: int = 
             except IndexError:
                 return
             try:
-                results[i] = work(*todo[i])
+                results[i] = todo[i]()
             except BaseException:
-                waiting.clear()  # the others stop at their next band
+                waiting.clear()  # no other begins
                 raise
 
     helpers = _helpers(take, n - 1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
+from segapp.core._bands import side_by_side
 from segapp.core.convolve import circle_kernel
 from segapp.core.params import Params
 from segapp.core.score import lookup, mixture
@@ -78,16 +80,20 @@ def fit_histograms(
     """
     k = int(params.k)  # type: ignore[attr-defined]
     overlap = int(circle_kernel(k).sum())
-    pooled = None
+    todo = [
+        partial(_fit_supported, histogram, params, overlap, tick, whole=not by_bin, bin_=int(name))
+        for name, histogram in histograms.items()
+    ]
     if by_bin and histograms:
         together = np.zeros(max(len(row) for row in histograms.values()), np.int64)
         for row in histograms.values():
             together[: len(row)] += row
-        pooled = _fit_supported(together, params, overlap, tick, whole=True, bin_=ANY_BIN)
+        todo.insert(0, partial(_fit_supported, together, params, overlap, tick, whole=True, bin_=ANY_BIN))
+    tick(0, len(todo))
+    found = side_by_side(todo)
+    pooled = found.pop(0) if len(found) > len(histograms) else None
     fits: dict[str, Mixture | None] = {}
-    for done, (name, histogram) in enumerate(histograms.items()):
-        tick(done, len(histograms))
-        fit = _fit_supported(histogram, params, overlap, tick, whole=not by_bin, bin_=int(name))
+    for name, fit in zip(histograms, found, strict=True):
         borrows = fit is not None and pooled is not None and must_borrow(fit, pooled)
         fits[name] = None if borrows and _borrows(params) else fit
     if all(fit is not None for fit in fits.values()):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
+from segapp.core._bands import side_by_side
 from segapp.core.params import knob
 from segapp.core.score.model import Mixture, from_vector, limits, pair, to_vector
 from segapp.core.score.nbinom import MOMENT_LIMITS, SHAPE_LIMITS, climb, em_rounds
@@ -249,11 +251,14 @@ def fit_mixture(
     starts = otsu_starts(histogram, values, weights)
     if len(values) < 3:  # five numbers cannot be told from two: the moments are all there is
         return starts[0].ordered()
-    fits = []
-    for done, begin in enumerate(starts if start is None else [start]):
-        tick(done, len(starts))
-        climbed, _ = run_em(values, weights, begin, max_iter=max_iter, precision=precision, settle=SETTLED)
-        fits.append(polish(values, weights, climbed, zero_inflated=False))
+    begins = starts if start is None else [start]
+
+    def climb_from(done: int) -> Mixture:
+        tick(done, len(begins))
+        climbed, _ = run_em(values, weights, begins[done], max_iter=max_iter, precision=precision, settle=SETTLED)
+        return polish(values, weights, climbed, zero_inflated=False)
+
+    fits = side_by_side([partial(climb_from, done) for done in range(len(begins))])
     return max(fits, key=lambda fit: fit.log_likelihood).ordered()
 
 
