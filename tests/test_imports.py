@@ -62,7 +62,7 @@ ALLOWED = {
     "segapp.core": "numpy scipy skimage cv2 numba torch kornia pyro pydantic pydantic_core stardist csbdeep "
     "cellpose deepcell tensorflow onnxruntime",
     "segapp.io": "numpy scipy pandas cv2 polars h5py tifffile imagecodecs zarr anndata spatialdata safetensors "
-    "numcodecs geopandas shapely",  # codecs of zarr, and the shapes that spatialdata takes
+    "numcodecs geopandas shapely xarray",  # codecs of zarr; what spatialdata takes as shapes and as images
     "segapp.cs": "numpy scipy pandas anndata",
     "segapp.pipeline": "numpy pydantic pydantic_core psygnal dask distributed",
     "segapp.views": "numpy IPython ipywidgets anywidget traitlets holoviews bokeh jupyter_bokeh matplotlib psygnal",

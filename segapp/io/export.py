@@ -193,7 +193,7 @@ EXPORTERS: dict[str, Exporter] = {
             "Picture, labels, outlines and table of the cells in px and in micrometres; "
             "spatialdata, napari-spatialdata and squidpy open it.",
             _write_spatialdata,
-            instead="its outlines have to be in memory all at once; write ome-zarr, geojson and h5ad",
+            chip.write_chip_spatialdata,
         ),
         Exporter(
             "ome-zarr",
@@ -256,7 +256,7 @@ def find_exporters(names: str | Iterable[str]) -> tuple[Exporter, ...]:
 
 
 def check_for_chip(exporters: Iterable[Exporter], *, records: bool) -> None:
-    """Raise `Unavailable` where a format cannot be written for a whole chip.
+    """Raise `Unavailable` where a format cannot be written for a whole chip: before hours of a run, not after them.
 
     Parameters
     ----------
@@ -274,5 +274,9 @@ def check_for_chip(exporters: Iterable[Exporter], *, records: bool) -> None:
     for exporter in exporters:
         if exporter.write_chip is None:
             raise Unavailable(f"{exporter.name} is not written for a whole chip: {exporter.instead}")
+        if exporter.name == "spatialdata":
+            from segapp.io.spatialdata_out import check_installed
+
+            check_installed()
         if exporter.name == "gem" and not records:
             raise Unavailable("a GEM with cell ids needs the UMI records: give the chip that was segmented with --chip")

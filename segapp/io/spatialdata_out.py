@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,15 @@ INSTALL = "pip install 'segapp[formats]'"
 
 
 def write_spatialdata(
-    path: str | Path, table: AnnData, labels: np.ndarray, grid: Grid, *, nuclei: np.ndarray | None = None
+    path: str | Path,
+    table: AnnData,
+    labels: np.ndarray,
+    grid: Grid,
+    *,
+    nuclei: np.ndarray | None = None,
+    outlines: Iterable[Mapping[int, Any]] | None = None,
+    centred: bool = True,
+    then: Callable[[Path], None] | None = None,
 ) -> None:
     """Write cells as a SpatialData store; the folder appears whole or not at all.
 
@@ -32,11 +42,17 @@ def write_spatialdata(
     table : AnnData
         Cells x genes, as `segapp.io.table.to_anndata` makes it.
     labels : (H, W) integer array
-        Cells, 0 = background.
+        Cells, 0 = background. Of an `xarray.DataArray` of int32 in chunks only some are in memory at a time.
     grid : Grid
         Where the labels sit in input coordinates, and the side of a pixel.
     nuclei : (H, W) integer array, optional
         Nuclei under the ids of their cells.
+    outlines : iterable of mapping of label to polygons, optional
+        Outlines of the cells in parts, as `segapp.core.outline.polygons` makes them; by default traced here.
+    centred : bool
+        Whether the first pixel of the picture is centred on the first one of the frame; else their corners meet.
+    then : function, optional
+        Completes the store at the path that it gets, before it takes its place.
 
     Raises
     ------
@@ -57,24 +73,37 @@ def write_spatialdata(
     .. [1] L. Marconato et al., "SpatialData: an open and universal data framework for spatial omics", Nature Methods
        22, 2025.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import spatialdata
-    except ImportError as error:
-        raise Unavailable(f"SpatialData is written by its own library, which is not installed: {INSTALL}") from error
+    check_installed()
     with warnings.catch_warnings():
         # the library warns of what it will change, which is nothing that a user of this function can act on
         warnings.simplefilter("ignore")
-        store = spatialdata.SpatialData(**_elements(table, labels, grid, nuclei))
+        import spatialdata
+
+        store = spatialdata.SpatialData(**_elements(table, labels, grid, nuclei, outlines, centred))
         with atomic_tree(path) as folder:
             store.write(folder)
+            if then is not None:
+                then(folder)
 
 
-def _elements(table: AnnData, labels: np.ndarray, grid: Grid, nuclei: np.ndarray | None) -> dict[str, Any]:
+def check_installed() -> None:
+    """Raise `Unavailable` where the library that writes SpatialData is not installed."""
+    if find_spec("spatialdata") is None:
+        raise Unavailable(f"SpatialData is written by its own library, which is not installed: {INSTALL}")
+
+
+def _elements(
+    table: AnnData,
+    labels: np.ndarray,
+    grid: Grid,
+    nuclei: np.ndarray | None,
+    outlines: Iterable[Mapping[int, Any]] | None = None,
+    centred: bool = True,
+) -> dict[str, Any]:
     import geopandas as gpd
     import shapely
     from spatialdata.models import Image2DModel, Labels2DModel, ShapesModel, TableModel
+    from xarray import DataArray
 
     to_input = _transformations(grid, 1, [grid.x0, grid.y0])
     images = {}
@@ -82,8 +111,9 @@ def _elements(table: AnnData, labels: np.ndarray, grid: Grid, nuclei: np.ndarray
     if found is not None:
         picture = found["images"]["hires"]
         step = round(1 / float(found["scalefactors"]["tissue_hires_scalef"]))
-        # pixel i of the picture is centred on px i * step of the frame, and covers as many px around it
-        corner = [grid.x0 - (step // 2), grid.y0 - (step // 2)]
+        # where pixel i of the picture is centred on px i * step of the frame, it covers as many px around it
+        before = step // 2 if centred else 0
+        corner = [grid.x0 - before, grid.y0 - before]
         images["picture"] = Image2DModel.parse(
             np.ascontiguousarray(picture[:, :, :1].transpose(2, 0, 1)),
             dims=("c", "y", "x"),
@@ -92,16 +122,18 @@ def _elements(table: AnnData, labels: np.ndarray, grid: Grid, nuclei: np.ndarray
             scale_factors=_factors(picture.shape[:2]),
         )
     values = {"cells": labels} if nuclei is None else {"cells": labels, "nuclei": nuclei}
-    outlines = polygons(labels, grid)
+    # one part after the other, of which only the shapes stay
+    some_of = (polygons(labels, grid),) if outlines is None else outlines
+    found_shapes = {label: _shape(shapely, parts) for some in some_of for label, parts in some.items()}
     shapes = gpd.GeoDataFrame(
-        {"geometry": [_shape(shapely, parts) for parts in outlines.values()]},
-        index=np.fromiter(outlines, np.int64, len(outlines)),
-    )
+        {"geometry": list(found_shapes.values())}, index=np.fromiter(found_shapes, np.int64, len(found_shapes))
+    ).sort_index()
+    del found_shapes
     elements: dict[str, Any] = {
         "images": images,
         "labels": {
             name: Labels2DModel.parse(
-                np.asarray(array).astype(np.int32),
+                array if isinstance(array, DataArray) else np.asarray(array).astype(np.int32),
                 dims=("y", "x"),
                 transformations=to_input,
                 scale_factors=_factors(labels.shape),

@@ -101,3 +101,10 @@ def write_chip_ome_zarr(saved: SavedChip, path: Path) -> None:
     levels = {titles[name]: picked_levels(saved.levels(name)) for name in saved.names}
     # the picture of a chip is a level of its pyramids: a pixel covers a square of px, and is not centred on its first
     write_label_levels(path, levels, saved.grid, image=image, step=step, start=(step - 1) / 2)
+
+
+def write_chip_spatialdata(saved: SavedChip, path: Path) -> None:
+    """Write picture, labels, outlines and table of the cells as a SpatialData store."""
+    from segapp.io.chip import spatialdata_out
+
+    spatialdata_out.write_chip_spatialdata(saved, path)

@@ -13,8 +13,10 @@ import zarr
 from segapp.cli import main
 from segapp.core.outline import polygons
 from segapp.core.types import Grid, InputError, Unavailable
+from segapp.io import spatialdata_out
 from segapp.io.chip.export import write_chip_geojson
 from segapp.io.chip.outlines import outlines_by_tile
+from segapp.io.chip.spatialdata_out import write_chip_spatialdata
 from segapp.io.export import EXPORTERS, find_exporters
 from segapp.io.gem import read_gem
 from segapp.io.masks import write_labels_by_tile
@@ -122,6 +124,28 @@ def test_ome_zarr_has_all_levels(written, expected):
     assert np.array_equal(found["0"][:], whole["0"][:])
 
 
+def test_a_spatialdata_store_is_that_of_a_section(folder, expected, tmp_path, monkeypatch):
+    spatialdata = pytest.importorskip("spatialdata")
+    monkeypatch.setattr(spatialdata_out, "_factors", lambda shape: [2, 2])  # levels as of a larger section
+    write_chip_spatialdata(read_result(folder), tmp_path / "cells.spatialdata.zarr", side=64, halo=8)
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.spatialdata.zarr"]
+    EXPORTERS["spatialdata"].write(expected[1], tmp_path / "whole.zarr")
+    found, whole = (spatialdata.read_zarr(tmp_path / name) for name in ("cells.spatialdata.zarr", "whole.zarr"))
+    assert [names[:2] for names in found.gen_elements()] == [names[:2] for names in whole.gen_elements()]
+    assert found["outlines"].index.equals(whole["outlines"].index)
+    assert found["outlines"].geom_equals(whole["outlines"]).all()
+    for name in ("cells", "nuclei"):
+        assert list(found[name]) == list(whole[name]) == ["scale0", "scale1", "scale2"]
+        for level in found[name]:
+            assert np.array_equal(np.asarray(found[name][level].image), np.asarray(whole[name][level].image))
+    table, same = found["table"], whole["table"]
+    assert table.X.sum() > 0 and (table.X != same.X).nnz == 0 and table.X.dtype == same.X.dtype
+    assert sorted(table.layers) == sorted(same.layers) == ["spliced", "unspliced"]
+    assert all((table.layers[name] != same.layers[name]).nnz == 0 for name in same.layers)
+    assert table.obs.equals(same.obs) and table.var.equals(same.var) and table.uns.keys() == same.uns.keys()
+    assert np.array_equal(table.obsm["spatial"], same.obsm["spatial"])
+
+
 def test_the_table_is_copied(folder, written):
     assert (written / "cells.h5ad").read_bytes() == (folder / "cells.h5ad").read_bytes()
     before = (folder / "cells.h5ad").stat().st_mtime_ns
@@ -162,6 +186,13 @@ def test_formats_that_a_chip_cannot_have_are_refused_before_the_run(small, name,
     said = capsys.readouterr().err.strip()
     assert said.startswith(f"segapp: {name} is not written for a whole chip: ") and "\n" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_library_that_is_missing_is_missed_before_the_run(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(spatialdata_out, "find_spec", lambda name: None)
+    words = ["run", "--chip", str(small.chip.path), "--out", str(tmp_path / "out"), "--export", "spatialdata"]
+    assert main(words) == 2
+    assert "pip install 'segapp[formats]'" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_run_of_a_chip_exports_and_its_folder_can_be_exported(small, tmp_path, capsys):
