@@ -50,10 +50,16 @@ def without_fit(shape: tuple[int, ...], bins: np.ndarray | None, statistics: Map
 
 
 def by_count(
-    counts: np.ndarray, bins: np.ndarray | None, k: int, statistics: Mapping[str, Any], table: Any, outside: float
+    counts: np.ndarray,
+    bins: np.ndarray | None,
+    k: int,
+    statistics: Mapping[str, Any],
+    table: Any,
+    outside: float,
+    part: tuple[slice, slice] = np.s_[:, :],
 ) -> np.ndarray:
-    """Return what `table` makes of the mixture of each pixel's bin and its sum, (H, W) float32."""
-    sums = circle_sums(counts, bins, k)
+    """Return what `table` makes of the mixture of each pixel's bin and its sum, float32 of the shape of the part."""
+    sums = circle_sums(counts, bins, k)[part]
     size = min(int(sums.max()), lookup.LARGEST_COUNT) + 1
     pooled = statistics.get("pooled")
 
@@ -66,5 +72,5 @@ def by_count(
         return lookup.look_up(row("0"), sums)
     ids, ranks = lookup.bin_ranks(bins)
     if len(ids) == 0:
-        return np.full(counts.shape, outside, np.float32)
-    return lookup.look_up_by_bin(np.stack([row(str(bin_)) for bin_ in ids]), sums, ranks, outside)
+        return np.full(sums.shape, outside, np.float32)
+    return lookup.look_up_by_bin(np.stack([row(str(bin_)) for bin_ in ids]), sums, ranks[part], outside)

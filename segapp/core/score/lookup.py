@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from segapp.core._bands import by_bands
+from segapp.core.checks import frozen
 from segapp.core.score.kept import keep_last
 
 _SHORT = 2**14
@@ -61,6 +62,7 @@ def histogram(counts: np.ndarray) -> np.ndarray:
     >>> histogram(np.array([[0, 2, 2]], np.uint32)).tolist()
     [1, 0, 2]
     """
+    counts = frozen(counts)
     size = min(int(counts.max(initial=0)), LARGEST_COUNT) + 1
     if size > _SHORT:
         return _histogram(counts, size)
@@ -70,6 +72,7 @@ def histogram(counts: np.ndarray) -> np.ndarray:
 
 def histogram_by_bin(counts: np.ndarray, ranks: np.ndarray, n_bins: int) -> np.ndarray:
     """Return the histogram of every bin as (n_bins, N) int64; pixels of rank -1 are left out."""
+    counts, ranks = frozen(counts), frozen(ranks)
     size = min(int(counts.max(initial=0)), LARGEST_COUNT) + 1
     if n_bins * size > _SHORT:
         return _histogram_by_bin(counts, ranks, n_bins, size)
@@ -87,14 +90,14 @@ def look_up(table: np.ndarray, counts: np.ndarray) -> np.ndarray:
     >>> look_up(np.array([0.0, 0.5], np.float32), np.array([[0, 1, 9]], np.uint32))
     array([[0. , 0.5, 0.5]], dtype=float32)
     """
-    out = np.empty(counts.shape, np.float32)
+    counts, out = frozen(counts), np.empty(counts.shape, np.float32)
     by_bands(lambda first, last: _look_up(table, counts[first:last], out[first:last]), counts.shape)
     return out
 
 
 def look_up_by_bin(tables: np.ndarray, counts: np.ndarray, ranks: np.ndarray, outside: float) -> np.ndarray:
     """Return ``tables[rank, count]`` as (H, W) float32; `outside` where the rank is -1."""
-    out = np.empty(counts.shape, np.float32)
+    counts, ranks, out = frozen(counts), frozen(ranks), np.empty(counts.shape, np.float32)
     by_bands(
         lambda first, last: _look_up_by_bin(tables, counts[first:last], ranks[first:last], outside, out[first:last]),
         counts.shape,

@@ -108,17 +108,20 @@ def preview_score(
     x0, y0, x1, y1 = (0, 0, cols, rows) if window is None else window
     left, top = max(x0 - HALO, 0), max(y0 - HALO, 0)
     right, bottom = min(x1 + HALO, cols), min(y1 + HALO, rows)
+    step = max(1, math.ceil(math.sqrt((bottom - top) * (right - left) / MOST_PIXELS)))
     part = (slice(top, bottom), slice(left, right))
-    whole = (bottom - top, right - left) == counts.shape
-    if not whole:  # the same object where it is all of it: its sums are kept for the full resolution
-        counts, bins = counts[part], None if bins is None else bins[part]
-    step = max(1, math.ceil(math.sqrt(counts.size / MOST_PIXELS)))
-    odds = by_count(counts, bins, info.k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT)
-    odds = np.ascontiguousarray(odds[::step, ::step])
+    thin = (slice(top, bottom, step), slice(left, right, step))
+    if isinstance(sample_rows(counts.shape), slice):
+        # the fit took the sums of the whole, and they are kept
+        odds = by_count(counts, bins, info.k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT, thin)
+    else:
+        around = None if bins is None else bins[part]
+        every = np.s_[::step, ::step]
+        odds = by_count(counts[part], around, info.k, info.statistics, log_odds_table, -LOG_ODDS_LIMIT, every)
     if params.bp_evidence < 1:
         odds *= np.float32(params.bp_evidence)
     if certain is not None:
-        odds[certain[part][::step, ::step]] = CERTAIN_LOG_ODDS
+        odds[certain[thin]] = CERTAIN_LOG_ODDS
     scores = propagate(
         odds,
         k=params.bp_k,
@@ -130,9 +133,9 @@ def preview_score(
         tick=tick,
     )
     if bins is not None:
-        scores[bins[::step, ::step] == 0] = 0
-    blocks = scores.repeat(step, 0).repeat(step, 1)[: counts.shape[0], : counts.shape[1]]
-    if whole:
+        scores[bins[thin] == 0] = 0
+    blocks = scores.repeat(step, 0).repeat(step, 1)[: bottom - top, : right - left]
+    if blocks.shape == counts.shape:
         return np.ascontiguousarray(blocks)
     found = np.zeros((rows, cols), np.float32)
     found[part] = blocks
