@@ -83,7 +83,7 @@ class Contrast:
         return cls(float(values["low"]), float(values["high"]), tuple(values["cell"]), _unpacked(values["tables"]))
 
 
-Part = tuple[int, int, np.ndarray]
+_Part = tuple[int, int, np.ndarray]
 """First row and column of cells, and (rows, columns, 256) uint32 histograms: what a window adds."""
 
 
@@ -113,7 +113,7 @@ def find_contrast(stain: np.ndarray, clip_limit: float) -> Contrast:
     return contrast_of([count(to_levels(stain, low, high), stain.shape)], stain.shape, low, high, clip_limit)
 
 
-def count(levels: np.ndarray, shape: tuple[int, ...], at: tuple[int, int] = (0, 0)) -> Part:
+def count(levels: np.ndarray, shape: tuple[int, ...], at: tuple[int, int] = (0, 0)) -> _Part:
     """Count the levels of a window in the cells of the grid.
 
     Parameters
@@ -127,7 +127,7 @@ def count(levels: np.ndarray, shape: tuple[int, ...], at: tuple[int, int] = (0, 
 
     Returns
     -------
-    Part
+    _Part
         With what the window adds to the mirror of the image beyond its end, which fills up the last cells.
     """
     spans = []
@@ -142,12 +142,12 @@ def count(levels: np.ndarray, shape: tuple[int, ...], at: tuple[int, int] = (0, 
     return *corner, found
 
 
-def contrast_of(parts: Iterable[Part], shape: tuple[int, ...], low: float, high: float, clip_limit: float) -> Contrast:
+def contrast_of(parts: Iterable[_Part], shape: tuple[int, ...], low: float, high: float, clip_limit: float) -> Contrast:
     """Make a contrast of what the windows of an image counted.
 
     Parameters
     ----------
-    parts : iterable of Part
+    parts : iterable of _Part
         Of `count`, one for each window; together they cover the image.
     shape : (int, int)
         Height and width of the image in px.

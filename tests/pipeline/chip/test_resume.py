@@ -93,7 +93,9 @@ def test_ctrl_c_says_how_to_go_on(small, whole, tmp_path):
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=120)
-    assert running.returncode == 130
+    # Python ends by the signal itself where it struck in code made from text, such as a dataclass of a late import;
+    # shells say 130 for either
+    assert running.returncode in (128 + signal.SIGINT, -signal.SIGINT), said
     last = said.strip().splitlines()[-1]
     assert last == f"segapp: stopped; what was done is kept in {out}; the same command with --resume goes on"
     run_chip(small.chip, out, preset="stain+rna", set=CHANGES, tile=256, resume=True)
