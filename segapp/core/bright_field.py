@@ -42,12 +42,13 @@ def looks_bright_field(stain: np.ndarray) -> bool:
     for y in _spread(stain.shape[0]):
         for x in _spread(stain.shape[1]):
             places.append(stain[y : y + _PLACE, x : x + _PLACE].astype(np.float32))
-    low, middle, high = np.percentile(np.concatenate([place.ravel() for place in places]), (1, 50, 99))
+    seen = np.concatenate([place.ravel() for place in places])
+    low, middle, high = np.percentile(seen, (1, 50, 99))
     if not middle - low > _UPPER * (high - middle):
         return False
     detail = np.concatenate([(place - cv2.GaussianBlur(place, (0, 0), _AROUND)).ravel() for place in places])
     # black around a picture would be the darkest of all, and says nothing of nuclei
-    inside = np.concatenate([place.ravel() for place in places]) != 0
+    inside = seen != 0
     if not inside.any():
         return False
     detail = detail[inside].astype(np.float64)

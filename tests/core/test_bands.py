@@ -197,7 +197,6 @@ def _in_child(queue):
     queue.put([threads(), circle_sum(_counts(), 5)])
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_has_threads_of_its_own(use):
     use(2)
