@@ -35,7 +35,7 @@ def sum_chords(
         Counts.
     half : (k,) int64
         (Length - 1) / 2 of the chords of the circle.
-    running : (k, W + k) uint32 or uint64
+    running : (k, W + k) array of unsigned integers
         Room for the running sums; the first column is 0.
     line : (W,) array of the dtype of `running`
         Room for one row.
@@ -67,6 +67,54 @@ def sum_chords(
 
 
 @njit(cache=True, nogil=True)
+def sum_shifted(
+    counts: np.ndarray,
+    half: np.ndarray,
+    rows: np.ndarray,
+    pair: np.ndarray,
+    line: np.ndarray,
+    total: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Do what `sum_chords` does by adding every pixel of the circle, which is faster for a small one.
+
+    Rows at the same distance above and below are added first; nothing waits for the pixel before it, as in a running
+    sum.
+
+    Parameters
+    ----------
+    counts, half, total, first, last
+        As for `sum_chords`.
+    rows : (k, W + k - 1) array of unsigned integers
+        Room for the rows that a circle crosses, with their mirrored ends.
+    pair : (W + k - 1,) array of that dtype
+        Room for the sum of two of them.
+    line : (W,) array of that dtype
+        Room for one row of the result.
+    """
+    height, width = counts.shape
+    k = half.size
+    r = k // 2
+    for y in range(first, last + 2 * r):
+        _extend(counts[mirror(y - r, height)], r, rows[y % k])
+        if y < first + 2 * r:
+            continue
+        middle = rows[(y - r) % k]
+        _copy(middle[r : r + width], line)
+        _add_beside(middle, r, half[r], line)
+        for j in range(1, r + 1):
+            above, below = rows[(y - r - j) % k], rows[(y - r + j) % k]
+            if half[r + j] == 0:
+                _add_two(above[r : r + width], below[r : r + width], line)
+            else:
+                _add(above, below, pair)
+                _add_one(pair[r : r + width], line)
+                _add_beside(pair, r, half[r + j], line)
+        _copy(line, total[y - 2 * r])
+
+
+@njit(cache=True, nogil=True)
 def _run(row: np.ndarray, r: int, running: np.ndarray) -> None:
     """Write the running sums of a row and of its mirrored ends; the first is 0."""
     amount = running[0] - running[0]
@@ -93,6 +141,36 @@ def _chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
 def _add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
     for x in range(line.size):
         line[x] += b[x] - a[x] + d[x] - c[x]
+
+
+@njit(cache=True, nogil=True)
+def _extend(row: np.ndarray, r: int, extended: np.ndarray) -> None:
+    """Write a row and `r` pixels of its mirrored ends."""
+    inside = extended[r : r + row.size]
+    for x in range(row.size):
+        inside[x] = row[x]
+    for x in range(r):
+        extended[r - 1 - x] = row[mirror(-1 - x, row.size)]
+        extended[r + row.size + x] = row[mirror(row.size + x, row.size)]
+
+
+@njit(cache=True, nogil=True)
+def _add_beside(extended: np.ndarray, r: int, most: int, line: np.ndarray) -> None:
+    """Add the pixels 1 to `most` px to the left and to the right."""
+    for d in range(1, most + 1):
+        _add_two(extended[r - d : r - d + line.size], extended[r + d : r + d + line.size], line)
+
+
+@njit(cache=True, nogil=True)
+def _add_one(a: np.ndarray, line: np.ndarray) -> None:
+    for x in range(line.size):
+        line[x] += a[x]
+
+
+@njit(cache=True, nogil=True)
+def _add_two(a: np.ndarray, b: np.ndarray, line: np.ndarray) -> None:
+    for x in range(line.size):
+        line[x] += a[x] + b[x]
 
 
 @njit(cache=True, nogil=True)

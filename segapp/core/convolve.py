@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import cv2
@@ -10,7 +11,7 @@ from numba import njit
 
 from segapp.core import _torch
 from segapp.core._bands import by_bands
-from segapp.core._stencil import mirror, sum_chords
+from segapp.core._stencil import mirror, sum_chords, sum_shifted
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
 from segapp.core.device import device
 from segapp.core.types import InputError
@@ -18,7 +19,11 @@ from segapp.core.types import InputError
 _CHORDS_WIN_FROM = 9
 """Diameter from which running sums are faster than a look at every pixel of the circle."""
 
+_ALL_PIXELS_TO = 5
+"""Diameter to which adding every pixel of the circle is faster than running sums."""
+
 _EXACT_FLOAT32 = 2**24
+_UINT16_MAX = 2**16 - 1
 _UINT32_MAX = 2**32 - 1
 
 
@@ -224,38 +229,48 @@ def warm() -> None:
     counts = np.ones((13, 13), np.uint32)
     bins = np.ones((13, 13), np.int32)
     bins[:, 5:] = 2
-    circle_sum(counts, 3)
-    circle_sum_by_bin(counts, bins, 3)
-    circle_sum_by_bin(counts, bins, _CHORDS_WIN_FROM)
     gauss_blur_by_bin(counts, bins, 3)
+    for brightest in (1, _UINT16_MAX):  # summed in 16 and in 32 bits
+        counts[6, 6] = brightest
+        for k in (3, _CHORDS_WIN_FROM):
+            circle_sum(counts, k)
+            circle_sum_by_bin(counts, bins, k)
     counts[6, 6] = _UINT32_MAX - 9  # summed in 64 bits
     circle_sum(counts, 3)
 
 
 def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
-    k, area, half = len(kernel), int(kernel.sum()), _half_chords(len(kernel))
+    k, area = len(kernel), int(kernel.sum())
     where = device()
     if where != "cpu" and int(counts.max()) * area <= _UINT32_MAX:
-        return _torch.circle_sum(counts, half, where).astype(dtype)
+        return _torch.circle_sum(counts, _half_chords(k), where).astype(dtype)
     total: np.ndarray = np.empty(counts.shape, dtype)
-    if _sum_rows(counts, half, np.uint32, total) * area <= _UINT32_MAX:
+    if _sum_rows(counts, kernel, np.uint32, total) * area <= _UINT32_MAX:
         return total
     total = np.empty(counts.shape, np.uint64)
-    _sum_rows(counts, half, np.uint64, total)
+    _sum_rows(counts, kernel, np.uint64, total)
     if total.max() > _UINT32_MAX:
         raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
     return total.astype(dtype)
 
 
-def _sum_rows(counts: np.ndarray, half: np.ndarray, wide: type, total: np.ndarray) -> int:
+def _sum_rows(counts: np.ndarray, kernel: np.ndarray, wide: type, total: np.ndarray) -> int:
     """Write the sums over a circle, modulo what `wide` holds, and return the largest count."""
-    source, k, width = frozen(counts), half.size, counts.shape[1]
+    source, k, width, height = frozen(counts), len(kernel), counts.shape[1], counts.shape[0]
+    half, area = _half_chords(k), int(kernel.sum())
 
     def sum_band(first: int, last: int) -> int:
-        # unsigned, so a running sum may wrap: the difference of two is right all the same
-        running = np.zeros((k, width + k), wide)
-        sum_chords(source, half, running, np.empty(width, wide), total, first, last)
-        return int(source[first:last].max())
+        most = int(source[max(first - k, 0) : min(last + k, height)].max())
+        # the processor adds twice as many numbers of 16 bits at once
+        narrow = np.uint16 if most * area <= _UINT16_MAX else wide
+        line = np.empty(width, narrow)
+        if narrow == np.uint16 and k <= _ALL_PIXELS_TO:
+            pair = np.empty(width + k - 1, narrow)
+            sum_shifted(source, half, np.empty((k, pair.size), narrow), pair, line, total, first, last)
+        else:
+            # unsigned, so a running sum may wrap: the difference of two is right all the same
+            sum_chords(source, half, np.zeros((k, width + k), narrow), line, total, first, last)
+        return most
 
     return max(by_bands(sum_band, counts.shape, k - 1))
 
@@ -265,6 +280,7 @@ def _mirrored(image: np.ndarray, k: int) -> np.ndarray:
     return cv2.copyMakeBorder(image, r, r, r, r, cv2.BORDER_REFLECT)
 
 
+@functools.cache
 def _half_chords(k: int) -> np.ndarray:
     """Return (number of pixels - 1) / 2 of every row of the circle."""
     return (circle_kernel(k).sum(axis=1, dtype=np.int64) - 1) // 2

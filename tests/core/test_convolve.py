@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, signal
 
-from segapp.core import convolve
+from segapp.core import _bands, convolve
 from segapp.core.convolve import circle_kernel, circle_sum, circle_sum_by_bin, gauss_blur, gauss_blur_by_bin
 from segapp.core.types import InputError
 
@@ -51,6 +51,17 @@ def test_sums_above_65535_in_one_pixel_are_exact() -> None:
     counts = np.full((8, 8), 70_001, np.uint32)
     counts[3, 3] = 300_000_000
     assert circle_sum(counts, 3)[3, 3] == 300_000_000 + 4 * 70_001
+
+
+@pytest.mark.parametrize("k", [3, 5, 7])
+def test_bands_summed_in_16_and_in_32_bits_lie_beside_each_other(k: int) -> None:
+    counts = np.random.default_rng(0).integers(0, 50, (1600, 400))
+    bands = _bands.bands(counts.shape, k - 1)
+    assert len(bands) > 3
+    for first, last in bands[1:3]:
+        counts[first, 200] = counts[last - 1, 0] = 2**16
+    truth = ndimage.convolve(counts, circle_kernel(k), mode="reflect")
+    assert np.array_equal(circle_sum(counts, k), truth)
 
 
 def test_a_sum_beyond_32_bits_is_refused_instead_of_wrapped() -> None:
