@@ -263,7 +263,7 @@ def _sum_rows(counts: np.ndarray, kernel: np.ndarray, wide: type, total: np.ndar
         most = int(source[max(first - k, 0) : min(last + k, height)].max())
         # the processor adds twice as many numbers of 16 bits at once
         narrow = np.uint16 if most * area <= _UINT16_MAX else wide
-        line = np.empty(width, narrow)
+        line: np.ndarray = np.empty(width, narrow)
         if narrow == np.uint16 and k <= _ALL_PIXELS_TO:
             pair = np.empty(width + k - 1, narrow)
             sum_shifted(source, half, np.empty((k, pair.size), narrow), pair, line, total, first, last)
