@@ -265,6 +265,10 @@ CASES = {
         lambda g: (weighed(g)[0], g.float(1e-6, 1e5), g.float(1e-3, 1e5), g.float(0, 0.99)),
         lambda out, *_: (out <= 1e-9).all(),
     ),
+    "score.nbinom.log_pmfs": Case(
+        lambda g: (weighed(g)[0], g.float(1e-6, 1e5), np.geomspace(1e-3, 1e5, g.int(1, 9))),
+        lambda out, *_: (out <= 1e-9).all(),
+    ),
     "score.nbinom.loss": Case(_loss),
     "score.preview.fit_sample": Case(lambda g: (*bare(g), score_params(g))),
     "score.preview.preview_score": Case(_preview, shaped(np.float32)),

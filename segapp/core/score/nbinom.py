@@ -57,6 +57,27 @@ def _rise(values: np.ndarray, r: float, log_gamma: np.ndarray, psi: np.ndarray) 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def log_pmfs(values: np.ndarray, mu: float, sizes: np.ndarray) -> np.ndarray:
+    """Return `log_pmf` without inflation for each of several sizes, (S, U) float64."""
+    factorials = log_factorials(values)
+    out = np.empty((len(sizes), len(values)))
+    for s in range(len(sizes)):
+        r = sizes[s]
+        log_theta, log_rest, start = -math.log1p(mu / r), -math.log1p(r / mu), math.lgamma(r)
+        rise, at = 0.0, 0.0
+        for i in range(len(values)):
+            x = values[i]
+            if x - at <= _STEPS:
+                while at < x:
+                    rise += math.log(r + at)
+                    at += 1.0
+            else:
+                rise, at = math.lgamma(r + x) - start, x
+            out[s, i] = rise + (r * log_theta + values[i] * log_rest - factorials[i])
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_pmf(values: np.ndarray, mu: float, r: float, z: float) -> np.ndarray:
     """Return the log probability of counts under a (zero-inflated) negative binomial.
 
@@ -108,50 +129,80 @@ def loss(values: np.ndarray, weights: np.ndarray, factorials: np.ndarray, x: np.
     float
     (5,) or (7,) float64
     """
+    n = len(values)
+    rises, psi, logs = np.empty((2, n)), np.empty((2, n)), np.empty((2, n))
+    stay = np.empty(2)
+    for c in range(2):
+        _rise(values, math.exp(x[3 + c]), rises[c], psi[c])
+        stay[c] = _component(values, factorials, x, c, rises[c], logs[c])
+    return _judge(values, weights, x, logs[0], logs[1], psi[0], psi[1], stay[0], stay[1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _component(
+    values: np.ndarray, factorials: np.ndarray, x: np.ndarray, c: int, rise: np.ndarray, logs: np.ndarray
+) -> float:
+    """Write the log probabilities under a component, and return the share of its zeros that are not inflated."""
+    mu, r = math.exp(x[1 + c]), math.exp(x[3 + c])
+    log_theta, log_rest = -math.log1p(mu / r), -math.log1p(r / mu)
+    inflated = len(x) == 7
+    z = 1.0 / (1.0 + math.exp(-x[5 + c])) if inflated else 0.0
+    log_kept = math.log1p(-z)
+    for i in range(len(values)):
+        logs[i] = rise[i] + (r * log_theta + values[i] * log_rest - factorials[i] + log_kept)
+    if inflated and values[0] == 0.0:
+        plain = logs[0]
+        logs[0] = math.log(z + math.exp(plain))
+        return math.exp(plain - logs[0])
+    return 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _judge(
+    values: np.ndarray,
+    weights: np.ndarray,
+    x: np.ndarray,
+    logs0: np.ndarray,
+    logs1: np.ndarray,
+    psi0: np.ndarray,
+    psi1: np.ndarray,
+    stay0: float,
+    stay1: float,
+) -> tuple[float, np.ndarray]:
+    """Return `loss`, from what `_rise` and `_component` wrote for both components."""
     n, inflated = len(values), len(x) == 7
     gradient = np.zeros(len(x))
     # log w and log (1 - w) without overflow
-    log_w = np.empty(2)
-    log_w[1] = -math.log1p(math.exp(-x[0])) if x[0] > 0 else x[0] - math.log1p(math.exp(x[0]))
-    log_w[0] = log_w[1] - x[0]
-    logs, psi = np.empty((2, n)), np.empty((2, n))
-    stay = np.zeros(2)  # share of a component's zeros that are not inflated
-    z = np.zeros(2)
-    for c in range(2):
-        mu, r = math.exp(x[1 + c]), math.exp(x[3 + c])
-        _rise(values, r, logs[c], psi[c])
-        log_theta, log_rest = -math.log1p(mu / r), -math.log1p(r / mu)
-        if inflated:
-            z[c] = 1.0 / (1.0 + math.exp(-x[5 + c]))
-        log_kept = math.log1p(-z[c])
-        for i in range(n):
-            logs[c, i] += r * log_theta + values[i] * log_rest - factorials[i] + log_kept
-        stay[c] = 1.0
-        if inflated and values[0] == 0.0:
-            plain = logs[c, 0]
-            logs[c, 0] = math.log(z[c] + math.exp(plain))
-            stay[c] = math.exp(plain - logs[c, 0])
+    log_w1 = -math.log1p(math.exp(-x[0])) if x[0] > 0 else x[0] - math.log1p(math.exp(x[0]))
+    log_w0, w1 = log_w1 - x[0], math.exp(log_w1)
+    shares = np.empty((2, n))
     total = 0.0
     for i in range(n):
-        a, b = log_w[0] + logs[0, i], log_w[1] + logs[1, i]
-        top = max(a, b)
-        level = top + math.log(math.exp(a - top) + math.exp(b - top))
+        a, b = log_w0 + logs0[i], log_w1 + logs1[i]
+        level = a + math.log(1.0 + math.exp(b - a)) if a > b else b + math.log(1.0 + math.exp(a - b))
         total += weights[i] * level
         one = math.exp(b - level)
-        gradient[0] += weights[i] * (one - math.exp(log_w[1]))
-        for c in range(2):
-            tau = weights[i] * (one if c == 1 else math.exp(a - level))
-            kept = tau
+        gradient[0] += weights[i] * (one - w1)
+        shares[0, i], shares[1, i] = weights[i] * math.exp(a - level), weights[i] * one
+    for c in range(2):
+        tau, psi, stay = shares[c], psi0 if c == 0 else psi1, stay0 if c == 0 else stay1
+        mu, r = math.exp(x[1 + c]), math.exp(x[3 + c])
+        share, bend = r / (r + mu), math.log1p(mu / r)
+        z = 1.0 / (1.0 + math.exp(-x[5 + c])) if inflated else 0.0
+        by_mu, by_r, by_z = 0.0, 0.0, 0.0
+        for i in range(n):
+            kept = tau[i]
             if inflated:
                 if values[i] == 0.0:
-                    kept = tau * stay[c]
-                    gradient[5 + c] += (tau - kept) * (1.0 - z[c]) - kept * z[c]
+                    kept = tau[i] * stay
+                    by_z += (tau[i] - kept) * (1.0 - z) - kept * z
                 else:
-                    gradient[5 + c] -= tau * z[c]
-            mu, r = math.exp(x[1 + c]), math.exp(x[3 + c])
-            share = r / (r + mu)
-            gradient[1 + c] += kept * (values[i] - mu) * share
-            gradient[3 + c] += kept * (r * (psi[c, i] - math.log1p(mu / r)) + (mu - values[i]) * share)
+                    by_z -= tau[i] * z
+            by_mu += kept * (values[i] - mu) * share
+            by_r += kept * (r * (psi[i] - bend) + (mu - values[i]) * share)
+        gradient[1 + c], gradient[3 + c] = by_mu, by_r
+        if inflated:
+            gradient[5 + c] = by_z
     for j in range(len(x)):
         gradient[j] = -gradient[j]
     return -total, gradient
@@ -196,8 +247,8 @@ def em_rounds(
                 logs[c, i] += r[c] * log_theta + values[i] * log_rest - factorials[i] + log_w
         level = 0.0
         for i in range(n):
-            top = max(logs[0, i], logs[1, i])
-            both = top + math.log(math.exp(logs[0, i] - top) + math.exp(logs[1, i] - top))
+            a, b = logs[0, i], logs[1, i]
+            both = a + math.log(1.0 + math.exp(b - a)) if a > b else b + math.log(1.0 + math.exp(a - b))
             level += weights[i] * both
             logs[0, i] = weights[i] * math.exp(logs[0, i] - both)
             logs[1, i] = weights[i] * math.exp(logs[1, i] - both)
@@ -272,14 +323,16 @@ def climb(
     x = np.minimum(np.maximum(start, low), high)
     best, gradient = loss(values, weights, factorials, x)
     hessian = np.empty((n, n))
+    rises, psi, logs = np.empty((3, len(values))), np.empty((3, len(values))), np.empty((3, len(values)))
+    stay = np.empty(3)
     damping, h = 1e-3, 1e-5
     for done in range(max_iter):
+        for c in range(2):
+            _rise(values, math.exp(x[3 + c]), rises[c], psi[c])
+            stay[c] = _component(values, factorials, x, c, rises[c], logs[c])
         for j in range(n):
-            at = x.copy()
-            at[j] = x[j] + h
-            _, up = loss(values, weights, factorials, at)
-            at[j] = x[j] - h
-            _, down = loss(values, weights, factorials, at)
+            up = _beside(values, weights, factorials, x, j, h, rises, psi, logs, stay)
+            down = _beside(values, weights, factorials, x, j, -h, rises, psi, logs, stay)
             hessian[j] = (up - down) / (2 * h)
         free = np.ones(n)
         for j in range(n):  # a coordinate pressed against its bound stays there
@@ -308,3 +361,37 @@ def climb(
         if not helped or gain < 1e-14:
             return x, best, done + 1
     return x, best, max_iter
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _beside(
+    values: np.ndarray,
+    weights: np.ndarray,
+    factorials: np.ndarray,
+    x: np.ndarray,
+    j: int,
+    step: float,
+    rises: np.ndarray,
+    psi: np.ndarray,
+    logs: np.ndarray,
+    stay: np.ndarray,
+) -> np.ndarray:
+    """Return the gradient of `loss` a step along coordinate `j`; only what depends on it is worked out again.
+
+    The first two rows of `rises`, `psi` and `logs` are those of the components at `x`, and the third is room.
+    """
+    at = x.copy()
+    at[j] = x[j] + step
+    of_size = j == 3 or j == 4
+    first, second = 0, 1
+    if j > 0:
+        c = (j - 1) % 2
+        if of_size:  # nothing else is in what `_rise` writes
+            _rise(values, math.exp(at[j]), rises[2], psi[2])
+        stay[2] = _component(values, factorials, at, c, rises[2 if of_size else c], logs[2])
+        if c == 0:
+            first = 2
+        else:
+            second = 2
+    psi0, psi1 = psi[2 if j == 3 else 0], psi[2 if j == 4 else 1]
+    return _judge(values, weights, at, logs[first], logs[second], psi0, psi1, stay[first], stay[second])[1]

@@ -9,7 +9,7 @@ import numpy as np
 from segapp.core.params import Params, knob
 from segapp.core.score.mixture import Weighting, histogram_weights
 from segapp.core.score.model import Mixture, posterior_table
-from segapp.core.score.nbinom import SHAPE_LIMITS, log_pmf
+from segapp.core.score.nbinom import SHAPE_LIMITS, log_pmf, log_pmfs
 
 _SIZES = np.geomspace(*SHAPE_LIMITS, 81)
 LEAST_SHARE = 0.001
@@ -89,7 +89,7 @@ def shows_two(
     two = float(weights @ np.logaddexp(*logs))
     mean = max(float(weights @ values), 1e-9)
     sizes = _SIZES[-1:] if whole else _SIZES
-    one = max(float(weights @ log_pmf(values, mean, float(r), 0.0)) for r in sizes)
+    one = max(float(weights @ logs) for logs in log_pmfs(values, mean, sizes))
     return bool(2 * n * (two - one) > 3 * np.log(n))
 
 

@@ -39,6 +39,12 @@ def test_log_pmf_is_scipys_over_gaps_and_extremes():
         np.testing.assert_allclose(ours, stats.nbinom.logpmf(counts, r, r / (r + mu)), rtol=1e-9, atol=1e-9)
 
 
+def test_several_sizes_at_once_are_each_by_itself():
+    counts, sizes = np.array([0.0, 1, 2, 5, 40, 41, 4000, 150_000]), np.geomspace(1e-4, 1e6, 9)
+    together = nbinom.log_pmfs(counts, 7.0, sizes)
+    assert np.array_equal(together, [nbinom.log_pmf(counts, 7.0, size, 0.0) for size in sizes])
+
+
 def test_zero_inflated_probabilities_sum_to_one():
     counts = np.arange(2000.0)
     assert np.exp(nbinom.log_pmf(counts, 6.0, 1.5, 0.3)).sum() == pytest.approx(1)
@@ -64,6 +70,22 @@ def test_the_gradient_is_that_of_the_loss(n):
             - nbinom.loss(values, weights, factorials, x - step)[0]
         )
         assert slope / 2e-6 == pytest.approx(gradient[j], abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [5, 7])
+def test_a_gradient_beside_a_point_is_that_of_the_loss_to_the_last_bit(n):
+    values, weights = mixture.histogram_weights(np.bincount(drawn()), "none")
+    factorials = nbinom.log_factorials(values)
+    x = np.array([-0.7, 0.5, 2.0, 0.3, 1.1, -1.5, -3.0])[:n]
+    rises, psi, logs, stay = *np.empty((3, 3, len(values))), np.empty(3)
+    for c in range(2):
+        nbinom._rise(values, np.exp(x[3 + c]), rises[c], psi[c])
+        stay[c] = nbinom._component(values, factorials, x, c, rises[c], logs[c])
+    for j in range(n):
+        at = x.copy()
+        at[j] += 1e-5
+        found = nbinom._beside(values, weights, factorials, x, j, 1e-5, rises, psi, logs, stay)
+        assert np.array_equal(found, nbinom.loss(values, weights, factorials, at)[1])
 
 
 def test_one_em_round_is_the_textbook_one():
