@@ -10,6 +10,8 @@ import ipywidgets as w
 from segapp.app.feature import Feature, guarded
 from segapp.views.menu import Dialog
 
+WORDS = {"PageUp": "Page Up", "PageDown": "Page Down"}
+
 
 class Shortcuts(Feature):
     """A dialog with every key of every feature; "?" opens it."""
@@ -19,7 +21,7 @@ class Shortcuts(Feature):
     def __init__(self, app: Any) -> None:
         super().__init__(app)
         self.list = w.HTML()
-        self.dialog = Dialog("Keys", (self.list,), name="keys")
+        self.dialog = Dialog("Keys", (self.list,), name="keys", wide=True)
         self.overlay = (self.dialog.widget,)
         self.keys = {"?": ("This list", self.show)}
         self.menu = (("Keys", "The short list of keys (?)", self.show),)
@@ -27,22 +29,15 @@ class Shortcuts(Feature):
     @guarded
     def show(self) -> None:
         """Open the list."""
-        rows: dict[str, list[str]] = {}
+        everywhere: dict[str, list[str]] = {}
         for feature in self.app.features.values():
             for key, (title, _) in feature.keys.items():
-                rows.setdefault(title, []).append(key)
+                everywhere.setdefault(title, []).append(key)
+        everywhere["A slider by one step, by ten"] = ["←", "→", "PageUp", "PageDown"]
+        views: dict[str, list[str]] = {}
         for key, title in self.canvas_keys().items():
-            rows.setdefault(title, []).append(key)
-        rows["A slider by one step, by ten"] = ["←", "→", "PageUp", "PageDown"]
-        self.list.value = (
-            "<table>"
-            + "".join(
-                f"<tr><td>{' '.join(f'<kbd>{html.escape(words(key))}</kbd>' for key in keys)}</td>"
-                f"<td>{html.escape(title)}</td></tr>"
-                for title, keys in rows.items()
-            )
-            + "</table>"
-        )
+            views.setdefault(title, []).append(key)
+        self.list.value = f'<div class="sg-keys">{table("In the views", views)}{table("Everywhere", everywhere)}</div>'
         self.dialog.open()
         self.app.page.focus(".sg-dialog-keys .sg-dialog-close")
 
@@ -57,14 +52,30 @@ class Shortcuts(Feature):
         return found
 
 
+def table(title: str, rows: dict[str, list[str]]) -> str:
+    """Return a list of keys, by what they do, as HTML.
+
+    Examples
+    --------
+    >>> table("Views", {"Zoom in": ["+"]})
+    '<section><h3>Views</h3><table><tr><td><kbd>+</kbd></td><td>Zoom in</td></tr></table></section>'
+    """
+    lines = (
+        f"<tr><td>{' '.join(f'<kbd>{html.escape(words(key))}</kbd>' for key in keys)}</td>"
+        f"<td>{html.escape(does)}</td></tr>"
+        for does, keys in rows.items()
+    )
+    return f"<section><h3>{html.escape(title)}</h3><table>{''.join(lines)}</table></section>"
+
+
 def words(key: str) -> str:
     """Return a combination of keys as it stands on a keyboard.
 
     Examples
     --------
-    >>> words("ctrl+shift+z"), words("?"), words("+")
-    ('Ctrl+Shift+Z', '?', '+')
+    >>> words("ctrl+shift+z"), words("?"), words("+"), words("PageUp")
+    ('Ctrl+Shift+Z', '?', '+', 'Page Up')
     """
     if len(key) == 1:
         return key.upper()
-    return "+".join(part.capitalize() for part in key.split("+"))
+    return "+".join(WORDS.get(part, part.capitalize()) for part in key.split("+"))

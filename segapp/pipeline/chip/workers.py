@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
+import cv2
+
 from segapp.core.types import Unavailable
 
 Task = Callable[..., Any]
@@ -40,6 +42,7 @@ class Threads:
 
     def __init__(self, n: int | None = None) -> None:
         self.n = n or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+        self._opencv = cv2.getNumThreads()
 
     def map(self, task: Task, items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield results as they come; few tiles wait at a time, so that memory follows the threads."""
@@ -60,7 +63,8 @@ class Threads:
                     future.cancel()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Give OpenCV its threads back: its number of them is one for the whole process, and tiles set it to 1."""
+        cv2.setNumThreads(self._opencv)
 
 
 class Cluster:

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -36,3 +37,22 @@ def test_a_killed_worker_does_not_stop_the_run(small, tmp_path):
 def test_a_scheduler_that_is_not_there_is_said(small, tmp_path):
     with pytest.raises(Unavailable, match="no Dask scheduler answers"):
         run_chip(small.chip, tmp_path / "out", preset="stain+rna", set=CHANGES, tile=256, scheduler="tcp://127.0.0.1:9")
+
+
+def test_opencv_has_its_threads_again_after_a_run_by_threads(small, tmp_path):
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(3)
+        inside = []
+        run_chip(
+            small.chip,
+            tmp_path / "out",
+            preset="stain+rna",
+            set=CHANGES,
+            tile=256,
+            tell=lambda *_: inside.append(cv2.getNumThreads()),
+        )
+        assert 1 in inside
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
