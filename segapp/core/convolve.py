@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,18 +10,15 @@ from numba import njit
 
 from segapp.core import _torch
 from segapp.core._bands import by_bands
-from segapp.core._stencil import mirror, sum_chords, sum_shifted
+from segapp.core._seams import seam_pixels, sum_at_seams
+from segapp.core._stencil import sum_chords, sum_shifted
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
 from segapp.core.device import device
 from segapp.core.types import InputError
 
-_CHORDS_WIN_FROM = 9
-"""Diameter from which running sums are faster than a look at every pixel of the circle."""
-
 _ALL_PIXELS_TO = 5
 """Diameter to which adding every pixel of the circle is faster than running sums."""
 
-_EXACT_FLOAT32 = 2**24
 _UINT16_MAX = 2**16 - 1
 _UINT32_MAX = 2**32 - 1
 
@@ -130,16 +126,7 @@ def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarra
     kernel = circle_kernel(k)
     total = _circle_sum(counts, kernel, np.float32)
     if k > 1:
-        seams = _seam_pixels(bins, k)
-        if k < _CHORDS_WIN_FROM:
-            dy, dx = _offsets(kernel)
-            by_bands(
-                lambda first, last: _sum_at_seams(total, counts, bins, seams[first:last], dy, dx), (len(seams), dy.size)
-            )
-        else:
-            here = bins.ravel()[seams]
-            seams = seams[np.argsort(here, kind="stable")]
-            _chords_at_seams(total, _mirrored(counts, k), _mirrored(bins, k), seams, _half_chords(k), int(kernel.sum()))
+        sum_at_seams(total, counts, bins, _half_chords(k))
     _clear_outside(total, bins)
     return total
 
@@ -214,7 +201,7 @@ def gauss_blur_by_bin(image: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray
     if k > 1:
         line = cv2.getGaussianKernel(k, 0)
         weights = line @ line.T
-        seams = _seam_pixels(bins, k)
+        seams = seam_pixels(bins, k)
         source = image.astype(np.float32)
         by_bands(
             lambda first, last: _blur_at_seams(blurred, source, bins, seams[first:last], weights),
@@ -232,7 +219,7 @@ def warm() -> None:
     gauss_blur_by_bin(counts, bins, 3)
     for brightest in (1, _UINT16_MAX):  # summed in 16 and in 32 bits
         counts[6, 6] = brightest
-        for k in (3, _CHORDS_WIN_FROM):
+        for k in (3, 9):
             circle_sum(counts, k)
             circle_sum_by_bin(counts, bins, k)
     counts[6, 6] = _UINT32_MAX - 9  # summed in 64 bits
@@ -275,40 +262,10 @@ def _sum_rows(counts: np.ndarray, kernel: np.ndarray, wide: type, total: np.ndar
     return max(by_bands(sum_band, counts.shape, k - 1))
 
 
-def _mirrored(image: np.ndarray, k: int) -> np.ndarray:
-    r = k // 2
-    return cv2.copyMakeBorder(image, r, r, r, r, cv2.BORDER_REFLECT)
-
-
 @functools.cache
 def _half_chords(k: int) -> np.ndarray:
     """Return (number of pixels - 1) / 2 of every row of the circle."""
     return (circle_kernel(k).sum(axis=1, dtype=np.int64) - 1) // 2
-
-
-def _offsets(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = np.nonzero(kernel)
-    return rows - kernel.shape[0] // 2, columns - kernel.shape[1] // 2
-
-
-def _seam_pixels(bins: np.ndarray, k: int) -> np.ndarray:
-    """Return flat indices of the pixels in a bin whose k x k square reaches into another bin or background."""
-    ranks, largest = bins, int(bins.max())
-    if largest >= _EXACT_FLOAT32:
-        ranks = np.unique(bins, return_inverse=True)[1].reshape(bins.shape)
-    narrow = np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.float32
-    height, width = bins.shape
-    kernel, r = np.ones((k, k), np.uint8), k // 2
-
-    def seams(first: int, last: int) -> np.ndarray:
-        top, bottom = max(first - r, 0), min(last + r, height)
-        levels: Any = ranks[top:bottom].astype(narrow)
-        # a square, though kernels are round: OpenCV takes it line by line, and a pixel too many changes no sum.
-        # a mirrored border shows only pixels that the kernel holds already: the border needs no care here
-        mixed = cv2.erode(levels, kernel) != cv2.dilate(levels, kernel)
-        return np.flatnonzero(mixed[first - top : last - top] & (bins[first:last] != 0)) + first * width
-
-    return np.concatenate(by_bands(seams, bins.shape, r))
 
 
 def _clear_outside(image: np.ndarray, bins: np.ndarray) -> None:
@@ -320,8 +277,7 @@ def _clear(image: np.ndarray, bins: np.ndarray) -> None:
     height, width = bins.shape
     for y in range(height):
         for x in range(width):
-            if bins[y, x] == 0:
-                image[y, x] = 0
+            image[y, x] = image[y, x] if bins[y, x] != 0 else 0
 
 
 @njit(cache=True, nogil=True)
@@ -331,62 +287,6 @@ def _mirror_101(i: int, n: int) -> int:
     while i < 0 or i >= n:
         i = -i if i < 0 else 2 * n - 2 - i
     return i
-
-
-@njit(cache=True, nogil=True)
-def _sum_at_seams(
-    total: np.ndarray, counts: np.ndarray, bins: np.ndarray, seams: np.ndarray, dy: np.ndarray, dx: np.ndarray
-) -> None:
-    height, width = bins.shape
-    for i in range(seams.size):
-        y, x = seams[i] // width, seams[i] % width
-        here = bins[y, x]
-        amount, n = np.int64(0), 0
-        for j in range(dy.size):
-            v, u = mirror(y + dy[j], height), mirror(x + dx[j], width)
-            if bins[v, u] == here:
-                amount += np.int64(counts[v, u])
-                n += 1
-        total[y, x] = amount * dy.size / n
-
-
-@njit(cache=True, nogil=True)
-def _chords_at_seams(
-    total: np.ndarray, padded: np.ndarray, padded_bins: np.ndarray, seams: np.ndarray, half: np.ndarray, area: int
-) -> None:
-    """Do what `_sum_at_seams` does, by running sums of one bin after the other; `seams` are sorted by bin."""
-    k, width = half.size, total.shape[1]
-    amounts = np.zeros((padded.shape[0], padded.shape[1] + 1), np.int64)
-    numbers = np.zeros((padded.shape[0], padded.shape[1] + 1), np.int32)
-    first = 0
-    while first < seams.size:
-        here = padded_bins[seams[first] // width + k // 2, seams[first] % width + k // 2]
-        last = first
-        top, bottom, left_most, right_most = total.shape[0], 0, width, 0
-        while last < seams.size:
-            y, x = seams[last] // width, seams[last] % width
-            if padded_bins[y + k // 2, x + k // 2] != here:
-                break
-            top, bottom = min(top, y), max(bottom, y)
-            left_most, right_most = min(left_most, x), max(right_most, x)
-            last += 1
-        for y in range(top, bottom + k):
-            amount, number = np.int64(0), np.int32(0)
-            amounts[y, left_most], numbers[y, left_most] = 0, 0
-            for x in range(left_most, right_most + k):
-                if padded_bins[y, x] == here:
-                    amount += np.int64(padded[y, x])
-                    number += np.int32(1)
-                amounts[y, x + 1], numbers[y, x + 1] = amount, number
-        for i in range(first, last):
-            y, x = seams[i] // width, seams[i] % width
-            amount, n = np.int64(0), 0
-            for j in range(k):
-                right, left = x + k // 2 + half[j] + 1, x + k // 2 - half[j]
-                amount += amounts[y + j, right] - amounts[y + j, left]
-                n += numbers[y + j, right] - numbers[y + j, left]
-            total[y, x] = amount * area / n
-        first = last
 
 
 @njit(cache=True, nogil=True)

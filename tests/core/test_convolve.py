@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, signal
 
-from segapp.core import _bands, convolve
+from segapp.core import _bands, _seams, convolve
 from segapp.core.convolve import circle_kernel, circle_sum, circle_sum_by_bin, gauss_blur, gauss_blur_by_bin
 from segapp.core.types import InputError
 
@@ -106,6 +106,23 @@ def test_bins_do_not_leak_and_far_from_a_seam_nothing_changes(k: int) -> None:
     assert np.allclose(circle_sum_by_bin(counts, bins, k)[:, :20], truth)
 
 
+@pytest.mark.parametrize(
+    ("shape", "k", "grain"), [((30, 200), 9, 1), ((500, 700), 15, 60), ((7, 5), 21, 2), ((90, 90), 5, 9)]
+)
+def test_sums_within_a_bin_are_those_of_the_definition(shape, k, grain) -> None:
+    rng = np.random.default_rng(k)
+    counts = rng.integers(0, 2**16, shape)
+    coarse = rng.integers(0, 5, (shape[0] // grain + 1, shape[1] // grain + 1))
+    bins = np.kron(coarse, np.ones((grain, grain), int))[: shape[0], : shape[1]]
+    kernel, truth = circle_kernel(k).astype(np.int64), np.zeros(shape, np.float32)
+    for bin_ in range(1, 5):
+        here = bins == bin_
+        amount = ndimage.convolve(np.where(here, counts, 0), kernel, mode="reflect")
+        number = ndimage.convolve(here.astype(np.int64), kernel, mode="reflect")
+        truth[here] = (amount * kernel.sum())[here] / number[here]
+    assert np.array_equal(circle_sum_by_bin(counts, bins, k), truth)
+
+
 def test_blur_of_an_8_bit_image_is_exact() -> None:
     image = np.random.default_rng(0).integers(0, 256, (30, 31)).astype(np.uint8)
     line = np.array([1, 4, 6, 4, 1]) / 16
@@ -144,5 +161,5 @@ def test_bad_input_is_named() -> None:
 def test_warm_compiles_every_kernel() -> None:
     convolve.warm()
     assert convolve.sum_chords.signatures
-    assert convolve._sum_at_seams.signatures
+    assert _seams._chords_at_seams.signatures
     assert convolve._blur_at_seams.signatures
