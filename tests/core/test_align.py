@@ -143,6 +143,17 @@ def test_19_labels_move_by_nearest_neighbour_and_images_bilinearly():
         warp(ramp, half, 3)
 
 
+@pytest.mark.parametrize("shift", [(0, 3), (-2, 0), (0.4, -1.25), (-7.3, 4.9), (60.001, 30)])
+def test_a_shift_reads_between_pixels_as_any_map_does(shift):
+    image = np.random.default_rng(0).random((50, 90), np.float32)
+    for shape in ((50, 90), (70, 120)):
+        straight = Alignment("affine", shape, ((1, 0, shift[0]), (0, 1, shift[1])))
+        slanted = Alignment("affine", shape, ((1 + 1e-7, 0, shift[0]), (1e-7, 1, shift[1])))
+        np.testing.assert_allclose(warp(image, straight, 1), warp(image, slanted, 1), atol=1e-4)
+        fixed = np.random.default_rng(1).random(shape, np.float32)
+        assert overlap_ncc(fixed, image, straight) == pytest.approx(overlap_ncc(fixed, image, slanted), abs=1e-4)
+
+
 def test_19_theta_is_a_start(sample):
     stain, nuclear = sample
     matrix = np.array([[1, 0, 200.0], [0, 1, 190.0]])  # beyond the reach of the search

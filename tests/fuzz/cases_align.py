@@ -144,9 +144,6 @@ CASES = {
         lambda out, *_: all(-1 <= value <= 1 for value in out),
     ),
     "align.by_hand.shifted": Case(lambda g: (alignment(g, g.shape()), (g.float(-90, 90), g.float(-90, 90)))),
-    "align.transform.warp_affine": Case(
-        lambda g: (g.exact(g.shape(), np.float32), g.matrix(), g.shape()), lambda out, _, __, shape: out.shape == shape
-    ),
     "align.transform.warp": Case(
         _warp, lambda out, image, found, _: out.shape == found.shape and out.dtype == np.asarray(image).dtype
     ),

@@ -5,6 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+ALIKE = 1e-9
+"""Positions that differ by less px than this over a row are the same but for rounding."""
+
+LONG = 32
+"""Columns from which on a row is worth to be split into its interior and its ends."""
+
+Way = tuple[float, float, float, float]
+"""Position of column 0 and its step from column to column: x, its step, y, its step."""
+
 
 @njit(cache=True, nogil=True)
 def interpolate_row(nodes: np.ndarray, row: int, height: int, line: np.ndarray) -> None:
@@ -39,25 +48,107 @@ def sample_row(
     fractions do not depend on which rows are at hand. A position within half a pixel of the image belongs to it;
     beyond the outer centres the image is constant.
     """
-    width = image.shape[1]
-    right, bottom = width - 1.0, height - 1.0
-    flat, below, one = image.ravel(), np.uint64(width), np.uint64(1)  # unsigned: no index counts from the end
+    flat, width = image.ravel(), image.shape[1]
     for j in range(line.shape[1] - 1):
         first, last, x0, dx, y0, dy = segment(line, j, values.size)
-        for column in range(first, last):
-            x, y = x0 + column * dx, y0 + column * dy
-            if 0.0 <= x < right and 0.0 <= y < bottom:
-                c, r = int(x), int(y)
-                at = np.uint64(r - top) * below + np.uint64(c)
-                u, v = np.float32(x - c), np.float32(y - r)
-                a, b = flat[at], flat[at + below]
-                a += u * (flat[at + one] - a)
-                b += u * (flat[at + below + one] - b)
-                values[column], seen[column] = a + v * (b - a), np.float32(1)
-            elif -0.5 <= x < right + 0.5 and -0.5 <= y < bottom + 0.5:
-                values[column], seen[column] = bilinear(image, top, height, x, y), np.float32(1)
+        way = x0, dx, y0, dy
+        begin, end = _interior(width, height, first, last, way) if last - first >= LONG else (first, first)
+        _sample_edges(image, flat, top, height, way, first, begin, values, seen)
+        if begin < end:
+            if abs(dx - 1) * last < ALIKE and abs(dy) * last < ALIKE:
+                _sample_straight(flat, top, width, way, begin, values[begin:end])
             else:
-                values[column] = seen[column] = np.float32(0)
+                _sample_slanted(flat, top, width, way, begin, values[begin:end], seen[begin:end])
+            seen[begin:end] = np.float32(1)
+        _sample_edges(image, flat, top, height, way, end, last, values, seen)
+
+
+@njit(cache=True, nogil=True)
+def _interior(width: int, height: int, first: int, last: int, way: Way) -> tuple[int, int]:
+    """Return the columns (begin, end) with a pixel of the image on all sides: they follow each other."""
+    x0, dx, y0, dy = way
+    # short of the edge, so that rounding takes no reader of whole rows beyond it
+    right, bottom = width - 1 - 4 * ALIKE, height - 1 - 4 * ALIKE
+    while first < last and not (0.0 <= x0 + first * dx < right and 0.0 <= y0 + first * dy < bottom):
+        first += 1
+    while first < last:
+        x, y = x0 + (last - 1) * dx, y0 + (last - 1) * dy
+        if 0.0 <= x < right and 0.0 <= y < bottom:
+            break
+        last -= 1
+    return first, last
+
+
+# neighbours lie side by side where columns are one pixel apart in one row, as a mere shift puts them
+@njit(cache=True, nogil=True)
+def _sample_straight(flat: np.ndarray, top: int, width: int, way: Way, first: int, values: np.ndarray) -> None:
+    x0, dx, y0, dy = way
+    # a position a rounding error to the left of a pixel is that pixel
+    left, row = np.floor(x0 + first * dx + ALIKE) - first, np.floor(y0 + first * dy + ALIKE)
+    at = np.uint64(int(row) - top) * np.uint64(width) + np.uint64(int(left) + first)
+    n = np.uint64(values.size + 1)
+    above, below = flat[at : at + n], flat[at + np.uint64(width) : at + np.uint64(width) + n]
+    for i in range(values.size):
+        column = np.float64(np.int32(first + i))  # 32 bits: the compiler turns nothing wider into wide instructions
+        u = np.float32(x0 + column * dx - (left + column))
+        v = np.float32(y0 + column * dy - row)
+        a, b = above[i], below[i]
+        a += u * (above[i + 1] - a)
+        b += u * (below[i + 1] - b)
+        values[i] = a + v * (b - a)
+
+
+@njit(cache=True, nogil=True)
+def _sample_slanted(
+    flat: np.ndarray, top: int, width: int, way: Way, first: int, values: np.ndarray, room: np.ndarray
+) -> None:
+    x0, dx, y0, dy = way
+    places = np.empty(values.size, np.uint64)
+    for i in range(values.size):  # in wide instructions, which reading from all over the image is not
+        column = np.float64(np.int32(first + i))
+        x, y = x0 + column * dx, y0 + column * dy
+        c, r = np.int32(x), np.int32(y)
+        places[i] = np.uint64(np.int64(r) - top) * np.uint64(width) + np.uint64(c)
+        values[i], room[i] = np.float32(x - c), np.float32(y - r)
+    below, one = np.uint64(width), np.uint64(1)
+    for i in range(values.size):
+        at, u = places[i], values[i]
+        a, b = flat[at], flat[at + below]
+        a += u * (flat[at + one] - a)
+        b += u * (flat[at + below + one] - b)
+        values[i] = a + room[i] * (b - a)
+
+
+@njit(cache=True, nogil=True)
+def _sample_edges(
+    image: np.ndarray,
+    flat: np.ndarray,
+    top: int,
+    height: int,
+    way: Way,
+    begin: int,
+    end: int,
+    values: np.ndarray,
+    seen: np.ndarray,
+) -> None:
+    x0, dx, y0, dy = way
+    width = image.shape[1]
+    right, bottom = width - 1.0, height - 1.0
+    below, one = np.uint64(width), np.uint64(1)  # unsigned: no index counts from the end
+    for column in range(begin, end):
+        x, y = x0 + column * dx, y0 + column * dy
+        if 0.0 <= x < right and 0.0 <= y < bottom:
+            c, r = int(x), int(y)
+            at = np.uint64(r - top) * below + np.uint64(c)
+            u, v = np.float32(x - c), np.float32(y - r)
+            a, b = flat[at], flat[at + below]
+            a += u * (flat[at + one] - a)
+            b += u * (flat[at + below + one] - b)
+            values[column], seen[column] = a + v * (b - a), np.float32(1)
+        elif -0.5 <= x < right + 0.5 and -0.5 <= y < bottom + 0.5:
+            values[column], seen[column] = bilinear(image, top, height, x, y), np.float32(1)
+        else:
+            values[column] = seen[column] = np.float32(0)
 
 
 @njit(cache=True, nogil=True)
@@ -74,12 +165,17 @@ def bilinear(image: np.ndarray, top: int, height: int, x: float, y: float) -> fl
 
 
 @njit(cache=True, nogil=True)
-def sample_linear(image: np.ndarray, nodes: np.ndarray, out: np.ndarray) -> None:
-    """Move a float32 image into the frame `out`, bilinear; 0 where it has no pixel."""
+def sample_linear(
+    image: np.ndarray, top: int, height: int, nodes: np.ndarray, first: int, frame_height: int, out: np.ndarray
+) -> None:
+    """Move a float32 image into the rows `out` of the frame, from `first` on, bilinear; 0 where it has no pixel.
+
+    `image` is the rows from `top` on of an image of `height` rows.
+    """
     line, seen = np.empty((2, nodes.shape[2])), np.empty(out.shape[1], np.float32)
     for row in range(out.shape[0]):
-        interpolate_row(nodes, row, out.shape[0], line)
-        sample_row(image, 0, image.shape[0], line, out[row], seen)
+        interpolate_row(nodes, first + row, frame_height, line)
+        sample_row(image, top, height, line, out[row], seen)
 
 
 @njit(cache=True, nogil=True)
@@ -118,31 +214,26 @@ def span(matrix: np.ndarray, row: int, width: int, shape: tuple[int, int], margi
 
 @njit(cache=True, nogil=True)
 def overlap_sums(
-    fixed: np.ndarray, moving: np.ndarray, nodes: np.ndarray, mean_f: float, mean_m: float
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    nodes: np.ndarray,
+    first: int,
+    frame_height: int,
+    mean_f: float,
+    mean_m: float,
 ) -> tuple[int, float, float, float, float, float]:
-    """Return the number of covered pixels and the sums of f, m, f², m² and f m over them, less the given means."""
+    """Return the number of covered pixels and the sums of f, m, f², m² and f m over them, less the given means.
+
+    `fixed` is the rows from `first` on of a frame of `frame_height` rows.
+    """
     height, width = fixed.shape
     line = np.empty((2, nodes.shape[2]))
     values, seen = np.empty(width, np.float32), np.empty(width, np.float32)
     sums = np.zeros(6)
     for row in range(height):
-        interpolate_row(nodes, row, height, line)
+        interpolate_row(nodes, first + row, frame_height, line)
         sample_row(moving, 0, moving.shape[0], line, values, seen)
         _sums(fixed[row], values, seen, mean_f, mean_m, sums)
-    return int(sums[0]), sums[1], sums[2], sums[3], sums[4], sums[5]
-
-
-@njit(cache=True, nogil=True)
-def affine_sums(
-    fixed: np.ndarray, moved: np.ndarray, matrix: np.ndarray, shape: tuple[int, int], mean_f: float, mean_m: float
-) -> tuple[int, float, float, float, float, float]:
-    """Do what `overlap_sums` does for a stain of the given shape that was moved by an affine map already."""
-    height, width = fixed.shape
-    sums = np.zeros(6)
-    seen = np.ones(width, np.float32)
-    for row in range(height):
-        first, end = span(matrix, row, width, shape, 0.5)
-        _sums(fixed[row, first:end], moved[row, first:end], seen, mean_f, mean_m, sums)
     return int(sums[0]), sums[1], sums[2], sums[3], sums[4], sums[5]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from segapp.core._bands import side_by_side
 from segapp.core.align._ecc import Ecc
 from segapp.core.align.ncc import Judge, overlap_ncc
 from segapp.core.align.progress import Progress
@@ -139,7 +140,7 @@ def align_affine(
         else:
             note = "no clear match of stain and RNA far from the start; only small moves were tried"
     near = full.shrunk(NEAR_SIDE, NEAR_FACTOR)
-    near = Pair(_band(near.fixed, near.factor, 0.5), _band(near.moving, near.factor, FINE), near.factor)
+    near = _bands(near, 0.5 / near.factor, FINE / near.factor, COARSE / near.factor)
     converged = False
     fit = progress.part(0.6, 0.8)
     for coarse in (2, 1):
@@ -240,14 +241,13 @@ def tensor(image: np.ndarray) -> torch.Tensor:
 
 
 def _search(full: Pair, orientations: tuple[str, ...], progress: Progress) -> tuple[Found, str]:
-    pair = full.shrunk(SEARCH_SIDE, SEARCH_FACTOR)
-    fixed, moving = features(pair.fixed, 0.7, 4.0), features(pair.moving, 0.7, 4.0)
+    pair = _bands(full.shrunk(SEARCH_SIDE, SEARCH_FACTOR), 0.7, 0.7, 4.0)
     best, orientation = Found(np.eye(2, 3), -np.inf), orientations[0]
     # a glance at each orientation first: the right one is often sure without its grid of angles
     for angles, begin, end in ((ANGLES[:1], 0.0, 0.1), (ANGLES[1:], 0.1, 0.6)):
         for i, name in enumerate(orientations):
             tick = progress.part(*(begin + (end - begin) * part / len(orientations) for part in (i, i + 1)))
-            found = search(fixed, moving, orientation_matrix(name, fixed.shape), angles, tick)
+            found = search(pair.fixed, pair.moving, orientation_matrix(name, pair.fixed.shape), angles, tick)
             if found.score > best.score:
                 best, orientation = found, name
         if best.score >= SURE:
@@ -334,10 +334,13 @@ def independent_pixels(a: np.ndarray, b: np.ndarray) -> float:
     from scipy import fft  # late: the program starts sooner
 
     height, width = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
-    power = []
-    for image in (a, b):
+
+    def power_of(image: np.ndarray) -> np.ndarray:
         spectrum = fft.rfft2(image[:height, :width] - image[:height, :width].mean())
-        power.append(np.square(spectrum.real) + np.square(spectrum.imag))
+        power: np.ndarray = np.square(spectrum.real) + np.square(spectrum.imag)
+        return power
+
+    power = side_by_side([partial(power_of, image) for image in (a, b)])
     # half of the spectrum stands for the other, but for the columns that are their own mirror image
     twice = np.full(width // 2 + 1, 2.0)
     twice[0] = 1
@@ -379,8 +382,10 @@ def _polish(pair: Pair, matrix: np.ndarray, free: int, n_epochs: int, tick: Tick
     return rescale(compose(start + np.einsum("i,ijk->jk", numbers, changes), from_centre), pair.factor)
 
 
-def _band(image: np.ndarray, factor: float, fine: float) -> np.ndarray:
-    return features(image, fine / factor, COARSE / factor)
+def _bands(pair: Pair, fine_fixed: float, fine_moving: float, coarse: float) -> Pair:
+    look = [partial(features, pair.fixed, fine_fixed, coarse), partial(features, pair.moving, fine_moving, coarse)]
+    fixed, moving = side_by_side(look)
+    return Pair(fixed, moving, pair.factor)
 
 
 def _plain(matrix: np.ndarray, shape: tuple[int, ...]) -> Alignment:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from segapp.core.align._sample import affine_sums, overlap_sums
-from segapp.core.align.transform import LARGEST_WARPED, Alignment, Matrix, as_matrix, warp_affine
+from segapp.core._bands import by_bands
+from segapp.core.align._sample import overlap_sums
+from segapp.core.align.transform import Alignment, Matrix, as_matrix
 from segapp.core.checks import check_image, check_mask, check_same_shape, frozen
 
 
@@ -72,13 +73,14 @@ def overlap_ncc(fixed: np.ndarray, moving: np.ndarray, alignment: Alignment) -> 
     """
     # sums are taken around a value near the mean, so that nothing is lost to rounding
     mean_f, mean_m = (float(image[::4, ::4].mean(dtype=np.float64)) for image in (fixed, moving))
-    if alignment.points or max(*fixed.shape, *moving.shape) > LARGEST_WARPED:
-        sums = overlap_sums(frozen(fixed), frozen(moving), alignment.nodes, mean_f, mean_m)
-    else:
-        matrix = np.array(alignment.matrix, np.float64)
-        moved = warp_affine(moving, matrix, (fixed.shape[0], fixed.shape[1]))
-        sums = affine_sums(frozen(fixed), moved, matrix, (moving.shape[0], moving.shape[1]), mean_f, mean_m)
-    n, a, b, aa, bb, ab = sums
+    frame, stain, nodes = frozen(fixed), frozen(moving), alignment.nodes
+
+    def sums(first: int, last: int) -> tuple[int, float, float, float, float, float]:
+        return overlap_sums(frame[first:last], stain, nodes, first, len(frame), mean_f, mean_m)
+
+    # twice the width: a pixel is more work than most loops make of it
+    bands = by_bands(sums, (len(frame), 2 * frame.shape[1]))
+    n, a, b, aa, bb, ab = (sum(column) for column in zip(*bands, strict=True))
     if n == 0:
         return 0.0, 0.0
     cov, var_a, var_b = ab - a * b / n, aa - a * a / n, bb - b * b / n

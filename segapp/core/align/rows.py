@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from segapp.core.align._sample import interpolate_row, sample_row
+from segapp.core.align._sample import sample_linear
 from segapp.core.align.transform import Alignment
 from segapp.core.checks import frozen
 
@@ -74,18 +73,8 @@ def warp_rows(
     width = alignment.shape[1]
     pixels = image.astype(np.float32)
     moved = np.zeros((last - first, width), np.float32)
-    _sample_rows(frozen(pixels), top, shape[0], alignment.nodes, first, alignment.shape[0], moved)
+    sample_linear(frozen(pixels), top, shape[0], alignment.nodes, first, alignment.shape[0], moved)
     return np.rint(moved, out=moved).astype(image.dtype)
-
-
-@njit(cache=True, nogil=True)
-def _sample_rows(
-    image: np.ndarray, top: int, height: int, nodes: np.ndarray, first: int, frame_height: int, out: np.ndarray
-) -> None:
-    line, seen = np.empty((2, nodes.shape[2])), np.empty(out.shape[1], np.float32)
-    for row in range(out.shape[0]):
-        interpolate_row(nodes, first + row, frame_height, line)
-        sample_row(image, top, height, line, out[row], seen)
 
 
 def warm() -> None:

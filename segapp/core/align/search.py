@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
+from segapp.core._bands import side_by_side
 from segapp.core.align.transform import compose
 from segapp.core.types import Tick
 
@@ -115,9 +116,12 @@ class Surface:
 
         height, width = self.shape
         moved = cv2.warpAffine(self.moving, turn, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        product = fft.rfft2(moved, self._padded)
+        # both axes by themselves: rows of padding and shifts out of reach are not transformed along x
+        rows, columns = self._padded
+        product = fft.fft(fft.rfft(moved, columns, axis=1), rows, axis=0, overwrite_x=True)
         product *= self._fixed
-        surface = fft.irfft2(product, self._padded)[np.ix_(self._dy, self._dx)] * self._weight
+        near = fft.ifft(product, axis=0, norm="forward", overwrite_x=True)[self._dy]
+        surface = fft.irfft(near, columns, axis=1, norm="forward")[:, self._dx] * self._weight
         spread = float(surface.std())
         at = np.unravel_index(int(surface.argmax()), surface.shape)
         shift = np.array([[1.0, 0.0, self._dx[at[1]]], [0.0, 1.0, self._dy[at[0]]]])
@@ -154,32 +158,32 @@ def search(fixed: np.ndarray, moving: np.ndarray, base: np.ndarray, angles: tupl
     """
     surface = Surface(fixed, moving)
     seen: dict[tuple[float, float], Found] = {}
-    with ThreadPoolExecutor(THREADS) as pool:
 
-        def look(*places: tuple[float, float]) -> list[Found]:
-            keys = [(round(angle, 3), round(scale, 4)) for angle, scale in places]
-            new = list(dict.fromkeys(key for key in keys if key not in seen))
-            turns = [compose(base, turn_matrix(*key, surface.shape)) for key in new]
-            seen.update(zip(new, pool.map(surface.best, turns), strict=True))
-            return [seen[key] for key in keys]
+    def look(*places: tuple[float, float]) -> list[Found]:
+        keys = [(round(angle, 3), round(scale, 4)) for angle, scale in places]
+        new = list(dict.fromkeys(key for key in keys if key not in seen))
+        turns = [compose(base, turn_matrix(*key, surface.shape)) for key in new]
+        found = side_by_side([partial(surface.best, turn) for turn in turns])
+        seen.update(zip(new, found, strict=True))
+        return [seen[key] for key in keys]
 
-        def best(places: list[tuple[float, float]]) -> tuple[float, float]:
-            return max(zip(look(*places), places, strict=True), key=lambda pair: pair[0].score)[1]
+    def best(places: list[tuple[float, float]]) -> tuple[float, float]:
+        return max(zip(look(*places), places, strict=True), key=lambda pair: pair[0].score)[1]
 
-        at = (0.0, 1.0)
-        for i, angle in enumerate(angles):
-            if look(at)[0].score >= SURE:
-                break
-            tick(i, len(angles))
-            at = best([at, *((angle, scale) for scale in SCALES)])
-        # climb to the best angle and scale with ever smaller steps
-        for step in (2.0, 1.0, 0.5):
-            before = None
-            while at != before:
-                before = at
-                around = [(at[0] + a, at[1] + 0.0125 * b) for a, b in ((step, 0), (-step, 0), (0, step), (0, -step))]
-                at = best([at, *(there for there in around if abs(there[0]) <= 15 and 0.85 <= there[1] <= 1.15)])
-        return look(at)[0]
+    at = (0.0, 1.0)
+    for i, angle in enumerate(angles):
+        if look(at)[0].score >= SURE:
+            break
+        tick(i, len(angles))
+        at = best([at, *((angle, scale) for scale in SCALES)])
+    # climb to the best angle and scale with ever smaller steps
+    for step in (2.0, 1.0, 0.5):
+        before = None
+        while at != before:
+            before = at
+            around = [(at[0] + a, at[1] + 0.0125 * b) for a, b in ((step, 0), (-step, 0), (0, step), (0, -step))]
+            at = best([at, *(there for there in around if abs(there[0]) <= 15 and 0.85 <= there[1] <= 1.15)])
+    return look(at)[0]
 
 
 def _broad(image: np.ndarray, sigma: float) -> np.ndarray:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 
+from segapp.core._bands import by_bands
 from segapp.core.align._sample import sample_linear, sample_nearest
 from segapp.core.checks import check_image, frozen
 from segapp.core.types import InputError
@@ -18,9 +18,6 @@ IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 NODE_STEP, MOST_NODES = 8, 513
 """A thin-plate spline is evaluated every 8 px, at 513 positions a side at most; bilinear between them."""
-
-LARGEST_WARPED = 32_000
-"""Longest side that OpenCV moves."""
 
 
 @dataclass(frozen=True)
@@ -178,14 +175,16 @@ def warp(image: np.ndarray, alignment: Alignment, order: int) -> np.ndarray:
         nearest = np.zeros(alignment.shape, raw.dtype)
         sample_nearest(frozen(raw), alignment.nodes, nearest)
         return nearest.view(array.dtype)
-    linear = _linear(array.astype(np.float32, copy=False), alignment)
-    if array.dtype.kind == "f":
-        return linear.astype(array.dtype)
-    if array.dtype.itemsize >= 4:
-        # the largest integers have no neighbour among floats that is not above them
-        highest = np.iinfo(array.dtype).max
-        np.minimum(linear, np.nextafter(np.float32(highest), np.float32(0)), out=linear)
-    return np.rint(linear, out=linear).astype(array.dtype)
+    moved, pixels = np.empty(alignment.shape, array.dtype), frozen(array.astype(np.float32, copy=False))
+    nodes, height = alignment.nodes, alignment.shape[0]
+
+    def move(first: int, last: int) -> None:
+        linear = np.empty((last - first, alignment.shape[1]), np.float32)
+        sample_linear(pixels, 0, len(pixels), nodes, first, height, linear)
+        moved[first:last] = linear if array.dtype.kind == "f" else _whole(linear, array.dtype)
+
+    by_bands(move, alignment.shape)
+    return moved
 
 
 def theta_to_matrix(theta: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -324,18 +323,12 @@ def warm() -> None:
     warp(np.ones((2, 2), np.float32), moved, 1)
 
 
-def _linear(image: np.ndarray, alignment: Alignment) -> np.ndarray:
-    # OpenCV's positions are rounded to 32 bits: rows of a part of the frame would differ from those of the whole
-    out = np.zeros(alignment.shape, np.float32)
-    sample_linear(frozen(image), alignment.nodes, out)
-    return out
-
-
-def warp_affine(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a float32 image moved by an affine map, bilinear; beyond its outer centres it is constant."""
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved: np.ndarray = cv2.warpAffine(image, matrix, shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return moved
+def _whole(linear: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.itemsize >= 4:
+        # the largest integers have no neighbour among floats that is not above them
+        highest = np.iinfo(dtype).max
+        np.minimum(linear, np.nextafter(np.float32(highest), np.float32(0)), out=linear)
+    return np.rint(linear, out=linear).astype(dtype)
 
 
 def _bending(a: np.ndarray, b: np.ndarray) -> np.ndarray:
