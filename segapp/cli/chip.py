@@ -45,6 +45,7 @@ def run_chip_command(options: argparse.Namespace) -> int:
     from segapp.io.results import read_result, write_exports
     from segapp.pipeline.chip import run_chip
     from segapp.pipeline.chip.plan import bytes_of, check_fits, plan_run
+    from segapp.pipeline.chip.shown import with_stain
 
     exporters = find_exporters(options.export)
     check_for_chip(exporters, records=True)
@@ -66,7 +67,7 @@ def run_chip_command(options: argparse.Namespace) -> int:
     try:
         if exporters:
             print("export", file=sys.stderr, flush=True)
-            written = write_exports(read_result(options.out, chip=options.chip), exporters, options.out)
+            written = write_exports(with_stain(read_result(options.out, chip=options.chip)), exporters, options.out)
     except (KeyboardInterrupt, Cancelled):
         names = ",".join(exporter.name for exporter in exporters)
         return _stopped(f"the cells are in {options.out}; segapp export {options.out} --to {names} writes the formats")

@@ -171,11 +171,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from segapp.io.chip.saved import SavedChip
     from segapp.io.export import find_exporters
     from segapp.io.results import read_result, write_exports
 
     exporters = find_exporters(options.to)
     result = read_result(options.folder, options.gem, chip=options.chip)
+    if isinstance(result, SavedChip):
+        from segapp.pipeline.chip.shown import with_stain
+
+        result = with_stain(result)
     for path in write_exports(result, exporters, options.out or options.folder):
         print(path)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     if path.is_dir():
         raise InputError(f"{path} is a folder, so no file can be written under that name; give a file name.")
     made = _make_folders(path.parent)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    temporary = _beside(path)
     done = False
     try:
         yield temporary
@@ -96,7 +97,7 @@ def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]
     path = Path(path)
     check_out_dir(path)
     made = _make_folders(path.parent)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    temporary = _beside(path)
     done = False
     try:
         try:
@@ -164,8 +165,8 @@ def atomic_tree(path: str | Path) -> Iterator[Path]:
     if path.is_dir() and any(path.iterdir()) and not _is_store(path):
         raise InputError(f"{path} is a folder with other files in it; choose another name.")
     made = _make_folders(path.parent)
-    token = uuid.uuid4().hex[:8]
-    temporary, old = path.with_name(f".{token}.{path.name}"), path.with_name(f".{token}.old.{path.name}")
+    temporary = _beside(path)
+    old = temporary.with_name(f"{temporary.name[:_TOKEN]}.old.{path.name}")
     done = False
     try:
         yield temporary
@@ -195,6 +196,24 @@ def check_out_dir(path: str | Path) -> None:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a regular file, so it cannot be the output folder; choose another name.")
     _check_parent(path)
+
+
+def final_name(path: Path) -> str:
+    """Return the name that a file or folder will have, which may be written under a temporary one.
+
+    Examples
+    --------
+    >>> final_name(Path("a/.0123abcd.cells")), final_name(Path("a/cells"))
+    ('cells', 'cells')
+    """
+    return re.sub(r"^\.[0-9a-f]{8}\.", "", path.name)
+
+
+_TOKEN = 9
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
 
 
 def _remove(path: Path) -> None:

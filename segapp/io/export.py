@@ -12,6 +12,7 @@ import numpy as np
 
 from segapp.core.cells import cells_of_records
 from segapp.core.types import Grid, InputError, Transcripts, Unavailable
+from segapp.io.atomic import final_name
 from segapp.io.chip import export as chip
 
 if TYPE_CHECKING:
@@ -128,9 +129,16 @@ def _write_ome_zarr(result: Result, path: Path) -> None:
 def _write_html(result: Result, path: Path) -> None:
     from segapp.io.report import write_report
 
+    write_report(path, result.table, result.labels, result.grid, nuclei=result.nuclei, title=_title(path))
+
+
+def _write_chip_html(saved: chip.SavedChip, path: Path) -> None:
+    chip.write_chip_html(saved, path, _title(path))
+
+
+def _title(path: Path) -> str:
     name = path.name.removesuffix(".html").removesuffix("_cells")
-    title = path.resolve().parent.name if name == "cells" else name
-    write_report(path, result.table, result.labels, result.grid, nuclei=result.nuclei, title=title)
+    return final_name(path.resolve().parent) if name == "cells" else name
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -211,7 +219,7 @@ EXPORTERS: dict[str, Exporter] = {
             "Figures, overview, areas that look right and areas to look at twice, distributions, every parameter; "
             "a browser opens it.",
             _write_html,
-            instead="it shows windows of one section; write geojson or csv, or open the chip in the app",
+            _write_chip_html,
         ),
     )
 }
@@ -267,9 +275,9 @@ def check_for_chip(exporters: Iterable[Exporter], *, records: bool) -> None:
 
     Examples
     --------
-    >>> check_for_chip(find_exporters("html"), records=True)
+    >>> check_for_chip(find_exporters("html,gem"), records=False)
     Traceback (most recent call last):
-    segapp.core.types.Unavailable: html is not written for a whole chip: it shows windows of one section; ...
+    segapp.core.types.Unavailable: a GEM with cell ids needs the UMI records: give the chip ... with --chip
     """
     for exporter in exporters:
         if exporter.write_chip is None:

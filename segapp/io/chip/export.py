@@ -108,3 +108,10 @@ def write_chip_spatialdata(saved: SavedChip, path: Path) -> None:
     from segapp.io.chip import spatialdata_out
 
     spatialdata_out.write_chip_spatialdata(saved, path)
+
+
+def write_chip_html(saved: SavedChip, path: Path, title: str) -> None:
+    """Write the report as one HTML page."""
+    from segapp.io.chip.report import write_chip_report
+
+    write_chip_report(saved, path, title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from segapp.core.types import Grid, InputError
 from segapp.io.chip.store import Chip
 
 if TYPE_CHECKING:
+    import numpy as np
     from anndata import AnnData
 
 
@@ -31,6 +33,8 @@ class SavedChip:
         JSON text that repeats the result.
     chip : Chip or None
         The records, where they are at hand.
+    stain : function or None
+        Returns a window, in input coordinates, of the stain as the cells were made on it, where that is at hand.
     """
 
     folder: Path
@@ -39,6 +43,7 @@ class SavedChip:
     names: tuple[str, ...]
     recipe: str
     chip: Chip | None = None
+    stain: Callable[[Grid], np.ndarray] | None = None
 
     def levels(self, name: str) -> list[Any]:
         """Return the arrays of a label image, largest first; slices of them are read from the disk."""

@@ -118,8 +118,8 @@ def colours(values: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(values, at, _SCALE[:, i]) for i in range(3)], axis=-1).astype(np.uint8)
 
 
-def cell_map(labels: np.ndarray, ids: np.ndarray, doubt: np.ndarray, side: int) -> np.ndarray:
-    """Colour cells by their doubt, in a picture of at most `side` px.
+def cell_map(labels: np.ndarray, ids: np.ndarray, doubt: np.ndarray) -> np.ndarray:
+    """Colour cells by their doubt.
 
     Parameters
     ----------
@@ -129,19 +129,17 @@ def cell_map(labels: np.ndarray, ids: np.ndarray, doubt: np.ndarray, side: int) 
         Labels of the cells in the order of `doubt`.
     doubt : (N,) array
         0 to 1.
-    side : int
-        Longest side of the picture, px.
 
     Returns
     -------
-    (h, w, 3) uint8
+    (H, W, 3) uint8
     """
-    step = max(1, -(-max(labels.shape) // side))
-    small = labels[::step, ::step]
-    paint = np.full((int(max(labels.max(), 0)) + 1, 3), (255, 255, 255), np.uint8)
+    # a picture of every n-th pixel need not show the cell with the highest label
+    highest = max(int(labels.max(initial=0)), int(np.max(ids, initial=0)))
+    paint = np.full((highest + 1, 3), (255, 255, 255), np.uint8)
     if len(ids):
         paint[np.asarray(ids)] = colours(_spread(doubt))
-    image: np.ndarray = paint[small]
+    image: np.ndarray = paint[labels]
     return image
 
 

@@ -179,12 +179,15 @@ def test_what_does_not_belong_together_is_refused(small, section, folder, tmp_pa
         list(outlines_by_tile(np.full((4, 4), 2, np.uint32), None, 3, Grid(0, 0, 4, 4)))
 
 
-@pytest.mark.parametrize("name", [name for name, one in EXPORTERS.items() if one.write_chip is None])
-def test_formats_that_a_chip_cannot_have_are_refused_before_the_run(small, name, tmp_path, capsys):
-    words = ["run", "--chip", str(small.chip.path), "--out", str(tmp_path / "out"), "--export", f"csv,{name}"]
+def test_a_format_that_a_chip_cannot_have_is_refused_before_the_run(small, tmp_path, capsys, monkeypatch):
+    flat = dataclasses.replace(
+        EXPORTERS["csv"], name="flat", write_chip=None, instead="it holds one section; write csv"
+    )
+    monkeypatch.setitem(EXPORTERS, "flat", flat)
+    words = ["run", "--chip", str(small.chip.path), "--out", str(tmp_path / "out"), "--export", "csv,flat"]
     assert main(words) == 2
     said = capsys.readouterr().err.strip()
-    assert said.startswith(f"segapp: {name} is not written for a whole chip: ") and "\n" not in said
+    assert said == "segapp: flat is not written for a whole chip: it holds one section; write csv"
     assert not (tmp_path / "out").exists()
 
 
@@ -198,13 +201,18 @@ def test_a_library_that_is_missing_is_missed_before_the_run(small, tmp_path, cap
 def test_a_run_of_a_chip_exports_and_its_folder_can_be_exported(small, tmp_path, capsys):
     out = tmp_path / "out"
     words = ["run", "--chip", str(small.chip.path), "--out", str(out), "--preset", "rna-total", "--tile", "1024"]
-    assert main([*words, "--export", "csv,gem"]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == [str(out / "cells.csv"), str(out / "cells.gem.gz")]
+    assert main([*words, "--export", "csv,gem,html"]) == 0
+    names = ["cells.csv", "cells.gem.gz", "cells.html"]
+    assert capsys.readouterr().out.splitlines()[-3:] == [str(out / name) for name in names]
+    assert "Behind them" not in (out / "cells.html").read_text()  # it is the stain
     labels = pl.read_csv(out / "cells.csv")["label"].to_numpy()
     assert set(read_gem(out / "cells.gem.gz").cell_id.tolist()) - {0} <= set(labels.tolist())
     assert main(["export", str(out), "--to", "geojson", "--out", str(tmp_path / "more")]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "more" / "cells.geojson")]
     assert features_of(tmp_path / "more" / "cells.geojson")[1] == len(labels)
+    assert main(["export", str(out), "--to", "html", "--out", str(tmp_path / "more")]) == 0
+    text = (tmp_path / "more" / "cells.html").read_text()
+    assert f"<b>{len(labels):,}</b><span>cells</span>" in text and "<h1>more</h1>" in text
     # where a run of a section has replaced the cells, they are those of the section
     assert main(["run", "--gem", str(small.gem), "--preset", "rna-total", "--out", str(out)]) == 0
     assert isinstance(read_result(out), SavedResult)
