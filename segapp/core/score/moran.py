@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numba import njit
 
 from segapp.core._bands import by_bands
-from segapp.core._stencil import weigh_row
 from segapp.core.checks import frozen
 from segapp.core.convolve import circle_kernel, gauss_blur_by_bin
 from segapp.core.params import knob
+from segapp.core.score._moran import powers_of, score_band
 from segapp.core.score.gauss import ScoreParams
+
+WHOLE = slice(None), slice(None)
+"""All of an image, where a part can be asked for."""
 
 
 class MoranParams(ScoreParams):
@@ -110,10 +111,9 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
     dict
         mean, variance, expected and deviation of I under no autocorrelation, and largest statistic; floats.
     """
-    z = _blurred(counts, bins, params.k)
-    statistics = statistics_of(_moments(z, bins), params)
-    largest = _score(z, bins, params, statistics, 1.0, None) if statistics["deviation"] > 0 else 0.0
-    return {**statistics, "largest": largest}
+    blurred = _blurred(counts, bins, params.k)
+    statistics = statistics_of(_moments(blurred, WHOLE), params)
+    return {**statistics, "largest": _score(blurred, params, statistics, WHOLE, 1.0, None)}
 
 
 def moments_of(
@@ -128,8 +128,7 @@ def moments_of(
     inside : pair of slices
         The part.
     """
-    z = np.ascontiguousarray(_blurred(counts, bins, params.k)[inside])
-    return _moments(z, None if bins is None else bins[inside])
+    return _moments(_blurred(counts, bins, params.k), inside)
 
 
 def largest_of(
@@ -150,11 +149,7 @@ def largest_of(
     inside : pair of slices
         The part.
     """
-    if statistics["deviation"] <= 0:
-        return 0.0  # no pixel stands out
-    scores = np.zeros(counts.shape)
-    _score_counts(counts, bins, params, statistics, 1.0, scores)
-    return float(scores[inside].max())
+    return _score(_blurred(counts, bins, params.k), params, statistics, inside, 1.0, None)
 
 
 def statistics_of(moments: Moments, params: MoranParams) -> dict[str, Any]:
@@ -207,7 +202,7 @@ def score_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams
     """
     scores = np.zeros(counts.shape, np.float32)
     if statistics["deviation"] > 0 and statistics["largest"] > 0:
-        _score_counts(counts, bins, params, statistics, statistics["largest"], scores)
+        _score(_blurred(counts, bins, params.k), params, statistics, WHOLE, statistics["largest"], scores)
     return scores
 
 
@@ -218,176 +213,82 @@ def warm() -> None:
         score_moran(counts, where, MoranParams(), fit_moran(counts, where, MoranParams()))
 
 
-Rows = Callable[[int, int], np.ndarray]
+@dataclass(frozen=True)
+class _Blurred:
+    """Blurred counts that are never kept as a whole: a source, and the weights of the line that blurs it."""
+
+    source: np.ndarray
+    line: np.ndarray
+    bins: np.ndarray | None
+
+
+def _blurred(counts: np.ndarray, bins: np.ndarray | None, k: int) -> _Blurred:
+    if bins is not None:
+        return _Blurred(frozen(gauss_blur_by_bin(counts, bins, k)), np.ones(1), frozen(bins))
+    # 64 bits: a p-value at the border of significance must not depend on rounding
+    return _Blurred(frozen(counts), cv2.getGaussianKernel(k, 0).ravel()[k // 2 :].copy(), None)
+
+
+def _moments(blurred: _Blurred, inside: tuple[slice, slice]) -> Moments:
+    source, bins = blurred.source, blurred.bins
+    first, last, left, right = _extent(inside, source.shape)
+    n = (last - first) * (right - left) if bins is None else int(np.count_nonzero(bins[inside]))
+    if not n:
+        return Moments(0, 0.0, 0.0, 0.0, 0.0)
+    # powers are summed around a value near the mean, so that nothing is lost to rounding
+    near = float(source[inside].sum(dtype=np.float64)) / n
+
+    def powers(top: int, bottom: int) -> tuple[float, ...]:
+        sums: tuple[float, ...] = powers_of(
+            source, blurred.line, bins, near, (first + top, first + bottom), (left, right)
+        )
+        return sums
+
+    bands = by_bands(powers, (last - first, right - left), blurred.line.size)
+    s1, s2, s3, s4 = (sum(column) for column in zip(*bands, strict=True))
+    d = s1 / n
+    return Moments(
+        n,
+        near + d,
+        max(s2 - n * d**2, 0.0),
+        s3 - 3 * d * s2 + 2 * n * d**3,
+        max(s4 - 4 * d * s3 + 6 * d**2 * s2 - 3 * n * d**4, 0.0),
+    )
 
 
 def _score(
-    z: np.ndarray,
-    bins: np.ndarray | None,
+    blurred: _Blurred,
     params: MoranParams,
     statistics: Any,
+    inside: tuple[slice, slice],
     scale: float,
     scores: np.ndarray | None,
 ) -> float:
     """Write the scores over `scale` unless `scores` is None, and return the largest before scaling."""
-    return _score_rows_of(lambda top, bottom: z[top:bottom], z.shape, bins, params, statistics, scale, scores)
-
-
-def _score_counts(
-    counts: np.ndarray,
-    bins: np.ndarray | None,
-    params: MoranParams,
-    statistics: Any,
-    scale: float,
-    scores: np.ndarray,
-) -> None:
-    """Do the same from counts, whose deviations are worked out band by band and never kept as a whole."""
-    blurred = _blurred_rows(counts, bins, params.k)
-    mean, where = statistics["mean"], None if bins is None else frozen(bins)
-
-    def deviations(top: int, bottom: int) -> np.ndarray:
-        z = blurred(top, bottom)
-        _centre_pixels(z.ravel(), None if where is None else where[top:bottom].ravel(), mean)
-        return z
-
-    _score_rows_of(deviations, counts.shape, bins, params, statistics, scale, scores)
-
-
-def _score_rows_of(
-    deviations: Rows,
-    shape: tuple[int, ...],
-    bins: np.ndarray | None,
-    params: MoranParams,
-    statistics: Any,
-    scale: float,
-    scores: np.ndarray | None,
-) -> float:
-    r, height = params.moran_k // 2, shape[0]
     from scipy.special import ndtri  # late: the program starts sooner
 
+    if statistics["deviation"] <= 0:
+        return 0.0  # no pixel stands out
+    r = params.moran_k // 2
     reach = float(-ndtri(params.moran_p_threshold / 2)) * statistics["deviation"]
     band = statistics["expected"] - reach, statistics["expected"] + reach
     weights = np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])
-    by_lag, variance = params.moran_statistic == "lag", statistics["variance"]
-    where = None if bins is None else frozen(bins)
+    by_lag, mean, variance = params.moran_statistic == "lag", statistics["mean"], statistics["variance"]
+    first, last, left, right = _extent(inside, blurred.source.shape)
 
-    def score(first: int, last: int) -> float:
-        top, bottom = max(first - r, 0), min(last + r, height)
-        here = None if where is None else where[first:last]
-        out = None if scores is None else scores[first:last]
-        z = deviations(top, bottom)
-        return float(_score_rows(z, here, weights, variance, band, by_lag, scale, out, first - top, last - top))
+    def score(top: int, bottom: int) -> float:
+        rows, columns = (first + top, first + bottom), (left, right)
+        numbers = mean, variance, *band
+        return float(
+            score_band(
+                blurred.source, blurred.line, blurred.bins, weights, numbers, by_lag, scale, scores, rows, columns
+            )
+        )
 
-    return max(by_bands(score, shape, r + params.k // 2))
-
-
-def _blurred(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarray:
-    blurred, rows = np.empty(counts.shape), _blurred_rows(counts, bins, k)
-
-    def blur(first: int, last: int) -> None:
-        blurred[first:last] = rows(first, last)
-
-    by_bands(blur, counts.shape, k // 2)
-    return blurred
+    return max(by_bands(score, (last - first, right - left), r + blurred.line.size))
 
 
-def _blurred_rows(counts: np.ndarray, bins: np.ndarray | None, k: int) -> Rows:
-    """Return a function of the first row and the row after the last that returns blurred counts as new float64."""
-    # 64 bits: a p-value at the border of significance must not depend on rounding
-    if bins is not None:
-        whole = gauss_blur_by_bin(counts, bins, k)
-        return lambda first, last: whole[first:last].astype(np.float64)
-    height, r = len(counts), k // 2
-
-    def rows(first: int, last: int) -> np.ndarray:
-        top, bottom = max(first - r, 0), min(last + r, height)
-        exact: np.ndarray = counts[top:bottom].astype(np.float64)
-        if k > 1:
-            exact = cv2.GaussianBlur(exact, (k, k), 0)
-        return np.ascontiguousarray(exact[first - top : last - top])
-
-    return rows
-
-
-def _moments(z: np.ndarray, bins: np.ndarray | None) -> Moments:
-    """Return the moments of `z`, and leave the deviations from its mean there."""
-    n = z.size if bins is None else int(np.count_nonzero(bins))
-    mean = float(z.ravel().sum() / n) if n else 0.0
-    return Moments(n, mean, *_centre(z, bins, mean))
-
-
-def _centre(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float, float]:
-    """Take the mean from `z`, in place, and return the sums of the second to fourth powers; outside is 0."""
-    flat, width = z.ravel(), z.shape[1]  # a view
-    where = None if bins is None else frozen(bins).ravel()
-
-    def centre(first: int, last: int) -> tuple[float, float, float]:
-        here = slice(first * width, last * width)
-        return _centre_pixels(flat[here], None if where is None else where[here], mean)
-
-    squares, cubes, fourths = (sum(column) for column in zip(*by_bands(centre, z.shape), strict=True))
-    return squares, cubes, fourths
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _centre_pixels(z: np.ndarray, bins: np.ndarray | None, mean: float) -> tuple[float, float, float]:
-    squares = cubes = fourths = 0.0
-    for i in range(z.size):
-        z[i] -= mean
-        if bins is not None and bins[i] == 0:
-            z[i] = 0.0  # outside says nothing about its neighbours
-        squared = z[i] * z[i]
-        squares += squared
-        cubes += squared * z[i]
-        fourths += squared * squared
-    return squares, cubes, fourths
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _score_rows(
-    z: np.ndarray,
-    bins: np.ndarray | None,
-    weights: np.ndarray,
-    variance: float,
-    band: tuple[float, float],
-    by_lag: bool,
-    scale: float,
-    scores: np.ndarray | None,
-    first: int,
-    last: int,
-) -> float:
-    width = z.shape[1]
-    lag, pair = np.empty(width), np.empty(width + 2 * weights.shape[0] - 2)
-    line = np.empty(width)
-    largest = -np.inf
-    for i in range(last - first):
-        y = first + i
-        weigh_row(z, y, weights, pair, lag)
-        _significant(z[y], lag, variance, band[0], band[1], by_lag, line)
-        if bins is not None:
-            for x in range(width):
-                if bins[i, x] == 0:
-                    line[x] = 0.0
-        largest = max(largest, _largest(line))
-        if scores is not None:
-            for x in range(width):
-                scores[i, x] = line[x] / scale
-    return largest
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _significant(
-    z: np.ndarray, lag: np.ndarray, variance: float, low: float, high: float, by_lag: bool, line: np.ndarray
-) -> None:
-    for x in range(line.size):
-        moran = z[x] * lag[x] / variance
-        score = lag[x] if by_lag else moran
-        line[x] = 0.0 if low <= moran <= high else score
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
-def _largest(line: np.ndarray) -> float:
-    largest = line[0]
-    for x in range(line.size):
-        largest = max(largest, line[x])
-    return largest
+def _extent(inside: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    first, last, _ = inside[0].indices(shape[0])
+    left, right, _ = inside[1].indices(shape[1])
+    return first, last, left, right
