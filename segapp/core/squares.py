@@ -1,4 +1,4 @@
-"""Counts summed into squares, of a whole field or of the windows of one."""
+"""Counts summed into squares, of a whole field or of the windows of one; and squares of equal pixels."""
 
 from __future__ import annotations
 
@@ -76,3 +76,37 @@ def quarters(fine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return the quarters of every square, (4, H, W); half a square at the edge stands for the other half."""
     whole = np.pad(fine, [(0, 2 * side - there) for side, there in zip(shape, fine.shape, strict=True)], mode="edge")
     return np.stack([whole[row::2, column::2] for row in (0, 1) for column in (0, 1)])
+
+
+def spread(few: np.ndarray, side: int, shape: tuple[int, ...], part: tuple[slice, slice]) -> np.ndarray:
+    """Return values as squares of equal pixels at their place in a field that is 0 around them.
+
+    Parameters
+    ----------
+    few : (h, w) array
+        A value a square.
+    side : int
+        Side of a square in px.
+    shape : (int, int)
+        Height and width of the field.
+    part : pair of slices
+        Where in the field the squares lie; the last ones may be cut off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spread(np.array([[1, 2]]), 2, (3, 4), np.s_[0:2, 0:3])
+    array([[1, 1, 2, 0],
+           [1, 1, 2, 0],
+           [0, 0, 0, 0]])
+    """
+    field = np.zeros(shape, few.dtype)
+    inside = field[part]
+    rows, columns = inside.shape
+    # whole rows and columns at a time: `repeat` copies value by value
+    wide = np.empty((len(few), columns), few.dtype)
+    for offset in range(min(side, columns)):
+        wide[:, offset::side] = few[:, : -(-(columns - offset) // side)]
+    for offset in range(min(side, rows)):
+        inside[offset::side] = wide[: -(-(rows - offset) // side)]
+    return field

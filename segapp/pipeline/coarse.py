@@ -12,6 +12,7 @@ from segapp.core.label.cells import ComponentsCells
 from segapp.core.notes import collected
 from segapp.core.params import Params, knobs
 from segapp.core.score.mask import default_mk
+from segapp.core.squares import spread
 from segapp.core.types import Tick
 from segapp.pipeline.compute import Snapshot
 from segapp.pipeline.stage import Stage
@@ -138,9 +139,6 @@ def _part(shape: tuple[int, int], window: Box | None) -> tuple[tuple[slice, slic
 
 def _spread(labels: np.ndarray, shape: tuple[int, int], part: tuple[slice, slice], step: int) -> np.ndarray:
     """Return labels in blocks of equal pixels at their place in the frame."""
-    whole = np.zeros(shape, np.int32)
-    rows, cols = part
-    blocks = labels.repeat(step, 0).repeat(step, 1)
-    whole[part] = blocks[: rows.stop - rows.start, : cols.stop - cols.start]
+    whole = spread(labels, step, shape, part)
     whole.flags.writeable = False
     return whole

@@ -268,3 +268,14 @@ def test_any_field_has_an_answer(height, width, mean, binsize, seed):
 def test_what_is_no_count_is_refused(total):
     with pytest.raises(InputError):
         density.segment_density(total, WardParams())
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 7])
+def test_squares_are_spread_as_repeated_pixels(side):
+    few = np.arange(1, 13, dtype=np.int32).reshape(3, 4)
+    whole = few.repeat(side, 0).repeat(side, 1)
+    for cut in range(side):
+        height, width = whole.shape[0] - cut, whole.shape[1] - cut // 2
+        field = squares.spread(few, side, (40, 50), np.s_[5 : 5 + height, 9 : 9 + width])
+        assert field.dtype == few.dtype and np.array_equal(field[5 : 5 + height, 9 : 9 + width], whole[:height, :width])
+        assert field.sum(dtype=int) == whole[:height, :width].sum(dtype=int)

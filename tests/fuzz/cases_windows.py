@@ -146,6 +146,13 @@ def _whole(g: Gen):
     return sums, binsize, shape
 
 
+def _spread(g: Gen):
+    few, side, shape = g.exact(g.shape(), g.pick((np.int32, np.float32))), g.int(1, 9), g.shape()
+    top, left = (g.int(0, long - 1) for long in shape)
+    height, width = (min(side * n, long - at) for n, long, at in zip(few.shape, shape, (top, left), strict=True))
+    return few, side, shape, np.s_[top : top + height, left : left + width]
+
+
 def _cells(g: Gen):
     n = g.int(0, 60)
     sure = {"score": g.rng.uniform(0, 1, n)} if g.bool() else {}
@@ -262,6 +269,7 @@ CASES = {
         lambda g: (side := g.shape()) and (g.exact((2 * side[0] - g.int(0, 1), 2 * side[1]), np.float64), side),
         lambda out, fine, side: out.shape == (4, *side),
     ),
+    "squares.spread": Case(_spread, lambda out, few, side, shape, part: out.shape == shape and out.dtype == few.dtype),
     "squares.whole_squares": Case(_whole, lambda out, sums, *_: out.shape == sums.shape),
     "doubt.choose_windows": Case(_chosen, lambda out, *_, n, **__: max(map(len, out)) <= n),
     "doubt.doubts": Case(_cells, lambda out, area, *_: len(out) == len(area) and ((out >= 0) & (out <= 1)).all()),

@@ -11,6 +11,7 @@ from segapp.core.score import CERTAIN_LOG_ODDS, fit_score
 from segapp.core.score._by_count import by_count
 from segapp.core.score.model import log_odds_table
 from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
+from segapp.core.squares import spread
 from segapp.core.types import ScoreInfo, Tick, no_tick
 
 MOST_PIXELS = 1 << 18
@@ -134,9 +135,4 @@ def preview_score(
     )
     if bins is not None:
         scores[bins[thin] == 0] = 0
-    blocks = scores.repeat(step, 0).repeat(step, 1)[: bottom - top, : right - left]
-    if blocks.shape == counts.shape:
-        return np.ascontiguousarray(blocks)
-    found = np.zeros((rows, cols), np.float32)
-    found[part] = blocks
-    return found
+    return spread(scores, step, (rows, cols), part)
