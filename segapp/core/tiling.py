@@ -6,6 +6,8 @@ this *doubt* is carried along as a mask from step to step. A core without doubt 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -286,6 +288,16 @@ def one_thread() -> None:
     """Let a tile use the thread that it runs in alone: tiles run side by side, and theirs would wait for each other."""
     cv2.setNumThreads(1)
     work_alone()
+
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Give OpenCV its threads back at the end: their number is one for the whole process, and `one_thread` sets it."""
+    before = cv2.getNumThreads()
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def warm() -> None:

@@ -41,8 +41,9 @@ TWICE_EVERY = 8
 def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -> None:
     """Run the examples of one function in this process; tell how far it came and what went wrong."""
     faulthandler.enable()
-    # a kernel hears no exception: this signal ends the process and says where it was
+    # a kernel hears no exception: these signals end the process and say where it was
     faulthandler.register(signal.SIGPROF, chain=True)
+    faulthandler.register(signal.SIGALRM, chain=True)
     function, case = public_functions()[name], CASES[name]
     state = {"done": 0, "slowest": 0.0, "runs": start}
     times: list[float] = []
@@ -62,13 +63,13 @@ def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -
         def body(data: Any) -> None:
             # time of a processor, so that other programs make nothing hang; by the clock, for what waits for ever
             signal.setitimer(signal.ITIMER_PROF, COMPILING if warm else 2 * SLOWEST + 5)
-            faulthandler.dump_traceback_later(STUCK, exit=True)
+            signal.setitimer(signal.ITIMER_REAL, STUCK)
             try:
                 twice = state["done"] % TWICE_EVERY == 0 or warm
                 seconds = run_example(function, case, Gen(data.draw), twice=twice, timed=not warm)
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
-                faulthandler.cancel_dump_traceback_later()
+                signal.setitimer(signal.ITIMER_REAL, 0)
             if not warm:
                 state["done"] += 1
                 state["slowest"] = max(state["slowest"], seconds)
@@ -108,7 +109,7 @@ def judge(name: str, examples: int, start: int, most_seconds: float) -> tuple[in
         found = hears.recv()
     except EOFError:
         process.join()
-        hung = process.exitcode in (1, -signal.SIGPROF)
+        hung = process.exitcode in (-signal.SIGALRM, -signal.SIGPROF)
         found = (0, SLOWEST, "HANG" if hung else f"CRASH (exit code {process.exitcode})", "")
     process.join()
     return found

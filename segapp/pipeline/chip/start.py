@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segapp.core.params import Params
+from segapp.core.tiling import threads_kept
 from segapp.core.types import InputError, Unavailable
 from segapp.io.atomic import atomic_file
 from segapp.io.chip import Chip
@@ -90,7 +91,7 @@ def begun(
     _open_folder(work, job, chip, given, resume)
     pool = open_workers(workers, scheduler)
     try:
-        with warnings.catch_warnings(), disk_errors(work.parent):
+        with warnings.catch_warnings(), threads_kept(), disk_errors(work.parent):
             warnings.simplefilter("ignore", UserWarning)
             yield job, pool
     finally:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
-import cv2
-
 from segapp.core.types import Unavailable
 
 Task = Callable[..., Any]
@@ -42,7 +40,6 @@ class Threads:
 
     def __init__(self, n: int | None = None) -> None:
         self.n = n or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
-        self._opencv = cv2.getNumThreads()
 
     def map(self, task: Task, items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield results as they come; few tiles wait at a time, so that memory follows the threads."""
@@ -63,8 +60,7 @@ class Threads:
                     future.cancel()
 
     def close(self) -> None:
-        """Give OpenCV its threads back: its number of them is one for the whole process, and tiles set it to 1."""
-        cv2.setNumThreads(self._opencv)
+        """Nothing is held."""
 
 
 class Cluster:
