@@ -7,9 +7,11 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from segapp.core.types import Cancelled, InputError
+from segapp.io.atomic import DiskFull
 
 
 def add_chip_options(run: argparse.ArgumentParser) -> None:
@@ -69,8 +71,9 @@ def run_chip_command(options: argparse.Namespace) -> int:
             print("export", file=sys.stderr, flush=True)
             written = write_exports(with_stain(read_result(options.out, chip=options.chip)), exporters, options.out)
     except (KeyboardInterrupt, Cancelled):
-        names = ",".join(exporter.name for exporter in exporters)
-        return _stopped(f"the cells are in {options.out}; segapp export {options.out} --to {names} writes the formats")
+        return _stopped(_later(options, exporters))
+    except DiskFull as error:
+        raise DiskFull(f"{str(error).removesuffix('.')}; {_later(options, exporters)}") from error
     if options.json:
         print(
             json.dumps({**result.summary, "exported": [str(path) for path in written]} if written else result.summary)
@@ -84,6 +87,13 @@ def run_chip_command(options: argparse.Namespace) -> int:
         for path in written:
             print(path)
     return 0
+
+
+def _later(options: argparse.Namespace, exporters: Sequence[Any]) -> str:
+    """Say how to write the formats of a run that is done."""
+    names = ",".join(exporter.name for exporter in exporters)
+    command = f"segapp export {options.out} --to {names} --chip {options.chip}"
+    return f"the cells are in {options.out}; {command} writes the formats"
 
 
 def _convert(options: argparse.Namespace) -> int:

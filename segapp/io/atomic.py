@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -10,10 +11,83 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segapp.core.types import InputError
+from segapp.core.types import InputError, SegappError
 
 _STORE = ("zarr.json", ".zgroup")
 """Files that mark a folder as a zarr store."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_FULL_WORDS = re.compile(
+    r"no space left on device|disk quota exceeded|file too large|os error (28|122|27)\b|errno = (28|122|27)\b"
+    # what numpy says where fewer bytes were taken than it gave
+    r"|requested and \d+ written",
+    re.IGNORECASE,
+)
+"""What libraries in other languages say of a full disk, whose errors have no number."""
+
+
+class DiskFull(InputError):
+    """There is no room for an output; nothing of it is left."""
+
+
+@contextmanager
+def disk_full(path: str | Path) -> Iterator[None]:
+    """Turn an error of a full disk, from whatever library, into one sentence that says what to do.
+
+    Parameters
+    ----------
+    path : str or Path
+        What is written.
+
+    Raises
+    ------
+    DiskFull
+        In the place of an error that says that there is no room.
+
+    Examples
+    --------
+    >>> with disk_full("out/cells.csv"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    segapp.io.atomic.DiskFull: the disk of out is full, and cells.csv was not written; make room there or choose...
+    """
+    try:
+        yield
+    except SegappError:
+        raise
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        whole = Path(*(_TEMPORARY.sub("", part) for part in Path(path).parts))
+        raise DiskFull(
+            f"the disk of {whole.parent} is full, and {whole.name} was not written; make room there or choose another "
+            "folder, and write it again."
+        ) from error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or one that it comes from, says that a disk is full.
+
+    Examples
+    --------
+    >>> is_disk_full(OSError(errno.ENOSPC, "?")), is_disk_full(RuntimeError("No space left on device (os error 28)"))
+    (True, True)
+    >>> is_disk_full(OSError("4096 requested and 0 written")), is_disk_full(OSError(errno.EACCES, "Permission denied"))
+    (True, False)
+    """
+    return any(
+        isinstance(one, DiskFull) or (isinstance(one, OSError) and one.errno in _FULL) or _FULL_WORDS.search(str(one))
+        for one in _chain(error)
+    )
 
 
 @contextmanager
@@ -33,7 +107,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If `path` is a folder, or lies below a regular file, or its folder may not be written.
+        If `path` is a folder, or lies below a regular file, or its folder may not be written, or its disk is full.
 
     Examples
     --------
@@ -51,8 +125,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     temporary = _beside(path)
     done = False
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with disk_full(path):
+            yield temporary
+            os.replace(temporary, path)
         done = True
     finally:
         if not done:
@@ -83,7 +158,7 @@ def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]
     Raises
     ------
     InputError
-        If `path` is a regular file, or lies below one, or may not be written.
+        If `path` is a regular file, or lies below one, or may not be written, or its disk is full.
 
     Examples
     --------
@@ -101,12 +176,14 @@ def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]
     done = False
     try:
         try:
-            temporary.mkdir()
+            with disk_full(path):
+                temporary.mkdir()
         except OSError as error:
             raise InputError(
                 f"{path} cannot be made ({error.strerror}); choose an output folder you may write."
             ) from error
-        yield temporary
+        with disk_full(path):
+            yield temporary
         if path.is_dir():
             written = {p.name for p in temporary.iterdir()}
             folders = [name for name in sorted(written) if (path / name).is_dir()]
@@ -148,7 +225,8 @@ def atomic_tree(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If `path` is a regular file, or a folder with something else than a zarr store, or may not be written.
+        If `path` is a regular file, or a folder with something else than a zarr store, or may not be written, or its
+        disk is full.
 
     Examples
     --------
@@ -169,7 +247,8 @@ def atomic_tree(path: str | Path) -> Iterator[Path]:
     old = temporary.with_name(f"{temporary.name[:_TOKEN]}.old.{path.name}")
     done = False
     try:
-        yield temporary
+        with disk_full(path):
+            yield temporary
         if path.is_dir():
             os.rename(path, old)
         os.rename(temporary, path)
@@ -206,10 +285,11 @@ def final_name(path: Path) -> str:
     >>> final_name(Path("a/.0123abcd.cells")), final_name(Path("a/cells"))
     ('cells', 'cells')
     """
-    return re.sub(r"^\.[0-9a-f]{8}\.", "", path.name)
+    return _TEMPORARY.sub("", path.name)
 
 
-_TOKEN = 9
+_TEMPORARY, _TOKEN = re.compile(r"^\.[0-9a-f]{8}\."), 9
+"""How temporary names begin, and how long that is without the last dot."""
 
 
 def _beside(path: Path) -> Path:
@@ -243,7 +323,8 @@ def _make_folders(folder: Path) -> list[Path]:
     """Create `folder` and what is missing above it; return the new ones, deepest last."""
     _check_parent(folder)
     missing = [p for p in (folder, *folder.parents) if not p.exists()][::-1]
-    folder.mkdir(parents=True, exist_ok=True)
+    with disk_full(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 

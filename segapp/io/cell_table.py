@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,4 +63,6 @@ def write_cell_table(path: str | Path, table: AnnData) -> None:
         if path.suffix == ".csv":
             frame.write_csv(temporary)
         else:
-            frame.write_parquet(temporary)
+            packed = io.BytesIO()  # polars does not say of a file that its disk is full
+            frame.write_parquet(packed)
+            temporary.write_bytes(packed.getbuffer())

@@ -17,6 +17,7 @@ from segapp.core.checks import check_labels, check_same_shape
 from segapp.core.display import stretch
 from segapp.core.types import Grid, InputError, Tick, Transcripts, no_tick
 from segapp.io.atomic import atomic_file
+from segapp.io.hdf5 import new_hdf5
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -258,6 +259,9 @@ def write_h5ad(table: AnnData, path: str | Path) -> None:
     >>> read_h5ad(path).shape
     (2, 3)
     """
-    with atomic_file(path) as temporary:
+    from anndata.io import write_elem
+
+    table.strings_to_categoricals()
+    with atomic_file(path) as temporary, new_hdf5(temporary) as (file, _):
         # Level 1: the pictures and counts shrink nearly as much as at the default level, several times faster.
-        table.write_h5ad(temporary, compression="gzip", compression_opts=1)
+        write_elem(file, "/", table, dataset_kwargs={"compression": "gzip", "compression_opts": 1})

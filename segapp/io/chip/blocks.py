@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import numpy as np
 
 from segapp.core.tiling import Window
 from segapp.core.types import InputError, Tick
-from segapp.io.atomic import atomic_file
+from segapp.io.atomic import DiskFull, atomic_file, disk_full
 
 SIDE = 1024
 """Side of a chunk in px; tiles are multiples of it, so that no two of them write to one chunk."""
@@ -119,11 +118,10 @@ def read_window(where: tuple[Path, str], window: Window) -> np.ndarray:
 def disk_errors(out: Path) -> Iterator[None]:
     """Turn an error of a full disk into one sentence that says how to go on."""
     try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise InputError(
-                f"the disk of {out} is full, and nothing there is damaged; make room and run the same command again "
-                "with --resume"
-            ) from error
-        raise
+        with disk_full(out):
+            yield
+    except DiskFull as error:
+        raise InputError(
+            f"the disk of {out} is full, and nothing there is damaged; make room and run the same command again "
+            "with --resume"
+        ) from error

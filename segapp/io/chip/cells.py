@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from segapp.io.atomic import atomic_file
+from segapp.io.hdf5 import new_hdf5
 
 PIECE = 1 << 20
 """Entries of a chunk of the table."""
@@ -57,13 +58,12 @@ def write_table(
     ----------
     The on-disk format of AnnData, https://anndata.readthedocs.io/en/stable/fileformat-prose.html
     """
-    import h5py
     import pandas as pd
     from anndata.io import write_elem
 
     n = len(obs["label"])
     n_counts, n_genes = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_file(path) as temporary, new_hdf5(temporary) as (file, check):
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         file.create_group("layers").attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
         matrices = {
@@ -78,6 +78,7 @@ def write_table(
                 size = int(row[-1]) - first + 1
                 n_counts[first : first + size] += np.bincount(row - first, count, size).astype(np.int64)
                 n_genes[first : first + size] += np.bincount(row - first, minlength=size)
+            check()
         for matrix in matrices.values():
             matrix.end()
         frame = pd.DataFrame(index=obs["label"].astype(str))

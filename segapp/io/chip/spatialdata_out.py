@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from segapp.io.atomic import disk_full
 from segapp.io.chip.cells import PIECE
 from segapp.io.chip.outlines import HALO, SIDE, outlines_by_tile
 from segapp.io.chip.saved import SavedChip
@@ -43,7 +44,7 @@ def write_chip_spatialdata(saved: SavedChip, path: Path, *, side: int = SIDE, ha
 
     check_installed()
     near = next(folder for folder in path.resolve().parents if folder.is_dir())
-    with tempfile.TemporaryDirectory(prefix=".labels.", dir=near) as scratch:
+    with disk_full(path), tempfile.TemporaryDirectory(prefix=".labels.", dir=near) as scratch:
         images = {name: _in_chunks(saved.labels(name), Path(scratch) / name) for name in saved.names}
         write_spatialdata(
             path,

@@ -1,7 +1,14 @@
 """A chip in the formats of a section: the same content, written tile by tile."""
 
 import dataclasses
+import errno
 import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from contextlib import contextmanager
 
 import anndata
 import numpy as np
@@ -14,6 +21,7 @@ from segapp.cli import main
 from segapp.core.outline import polygons
 from segapp.core.types import Grid, InputError, Unavailable
 from segapp.io import spatialdata_out
+from segapp.io.atomic import DiskFull
 from segapp.io.chip.export import write_chip_geojson
 from segapp.io.chip.outlines import outlines_by_tile
 from segapp.io.chip.spatialdata_out import write_chip_spatialdata
@@ -189,6 +197,59 @@ def test_a_format_that_a_chip_cannot_have_is_refused_before_the_run(small, tmp_p
     said = capsys.readouterr().err.strip()
     assert said == "segapp: flat is not written for a whole chip: it holds one section; write csv"
     assert not (tmp_path / "out").exists()
+
+
+@contextmanager
+def little_room(at):
+    """A disk of 4 KB where this user may make one; elsewhere files may have 1,000 bytes."""
+    at.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(at)]
+    mounted = shutil.which("mount") and os.geteuid() == 0 and not subprocess.run(mount, capture_output=True).returncode
+    limit, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        if not mounted:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+        if mounted:
+            subprocess.run(["umount", str(at)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["chip", "section"])
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_a_full_disk_is_said_in_one_sentence_and_nothing_is_left(small, folder, expected, tmp_path, capfd, name, kind):
+    if name == "spatialdata":
+        pytest.importorskip("spatialdata")
+    one, disk = EXPORTERS[name], tmp_path / "disk"
+    result = read_result(folder, chip=small.chip) if kind == "chip" else expected[1]
+    with little_room(disk):
+        with pytest.raises(DiskFull) as told:
+            (one.write_chip if kind == "chip" else one.write)(result, disk / f"cells{one.suffix}")
+        assert list(disk.iterdir()) == []
+    assert str(told.value) == (
+        f"the disk of {disk} is full, and cells{one.suffix} was not written; make room there or choose another folder, "
+        "and write it again."
+    )
+    assert capfd.readouterr() == ("", "")  # HDF5 would say more, and crash later
+
+
+def test_a_disk_that_is_full_after_a_run_costs_the_formats_only(small, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_csv", full)
+    out, chip = tmp_path / "out", small.chip.path
+    words = ["run", "--chip", str(chip), "--out", str(out), "--preset", "rna-total", "--tile", "1024"]
+    assert main([*words, "--export", "csv"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"segapp: the disk of {out} is full, and cells.csv was not written; make room there or choose another folder, "
+        f"and write it again; the cells are in {out}; segapp export {out} --to csv --chip {chip} writes the formats"
+    )
+    assert not list(out.glob("*cells.csv")) and main(["export", str(out), "--to", "csv"]) == 2
+    monkeypatch.undo()
+    assert main(["export", str(out), "--to", "csv", "--chip", str(chip)]) == 0
 
 
 def test_a_library_that_is_missing_is_missed_before_the_run(small, tmp_path, capsys, monkeypatch):
