@@ -90,6 +90,23 @@ def test_the_image_fills_its_panel_and_fit_shows_all(views):
     assert near[2] - near[0] < x1 - x0 and near[0] + near[2] > x0 + x1
 
 
+@pytest.mark.parametrize("by", ["key", "wheel"])
+def test_nobody_zooms_in_beyond_what_can_be_told_apart(views, by):
+    box = views.page.locator(".sg-caption-cell").nth(0).bounding_box()
+    views.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for _ in range(25):
+        if by == "key":
+            key(views, "+")
+        else:
+            views.page.mouse.wheel(0, -400)
+            views.page.wait_for_timeout(20)
+    views.page.wait_for_timeout(300)
+    x0, y0, x1, y1 = views.sent("view")[-1]["view"]
+    assert 11.9 <= min(x1 - x0, y1 - y0) < 40
+    box = views.page.locator(".sg-caption-cell").nth(0).bounding_box()
+    assert np.isclose((x1 - x0) / (y1 - y0), box["width"] / box["height"], rtol=0.05)
+
+
 def test_a_click_selects_and_a_drag_moves_the_picture(views):
     views.click(3, 0.5, 0.5)
     tap = one(views, "tap")

@@ -6,6 +6,7 @@ const PAN_STEP = 0.15;
 const VIEW_PAUSE_MS = 90;   // of rest or of motion between two requests for windows
 const POINTER_PAUSE_MS = 80;
 const SHOWN_SHARE = 0.6;    // an image of another shape than its panel fills it while this much of it is seen
+const LEAST_SEEN = 12;      // px of the array: nearer, a panel is a few flat squares and nobody knows where they are
 let born = 0;
 
 class Stage {
@@ -51,6 +52,7 @@ class Stage {
     const { x_range, y_range } = this.figures[0];
     this.x = x_range;
     this.y = y_range;
+    this.quietly(() => { for (const range of [this.x, this.y]) range.min_interval = LEAST_SEEN; });
     this.moved = throttle(VIEW_PAUSE_MS, () => this.sendView());
     const changed = () => { this.drawScale(); this.marks.draw(); this.moved(); };
     this.x.change.connect(changed);
@@ -161,9 +163,9 @@ class Stage {
   }
 
   zoom(factor) {
-    const [width] = this.frame();
+    const [width, height] = this.frame(), scale = (this.x.end - this.x.start) / width;
     this.look((this.x.start + this.x.end) / 2, (this.y.start + this.y.end) / 2,
-      (this.x.end - this.x.start) / width / factor);
+      Math.max(scale / factor, Math.min(LEAST_SEEN / Math.min(width, height), scale)));
   }
 
   pan(right, down) {
