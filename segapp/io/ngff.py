@@ -199,7 +199,6 @@ def write_label_levels(
     *,
     image: np.ndarray | None = None,
     step: int = 1,
-    start: float = 0.0,
 ) -> None:
     """Write label images of any size, which come by level; the folder appears whole or not at all.
 
@@ -211,8 +210,6 @@ def write_label_levels(
         Label images by name, as `picked_levels` yields them: each level is read window by window.
     grid, image, step
         As `write_ome_zarr` takes them.
-    start : float
-        Row and column of the labels on which the first pixel of the picture is centred.
 
     Raises
     ------
@@ -224,7 +221,7 @@ def write_label_levels(
     with atomic_tree(path) as folder:
         root = zarr.open_group(str(folder), mode="w", zarr_format=2)
         if image is not None:
-            _write_pyramid(root, "image", _mean_levels(image), image.dtype, grid, step=step, mean=True, start=start)
+            _write_pyramid(root, "image", _mean_levels(image), image.dtype, grid, step=step, mean=True)
             low, high = int(image.min()), int(image.max())
             root.attrs["omero"] = {
                 "channels": [
@@ -282,7 +279,6 @@ def _write_pyramid(
     *,
     step: int,
     mean: bool,
-    start: float = 0.0,
 ) -> None:
     import numcodecs
 
@@ -304,7 +300,7 @@ def _write_pyramid(
                 array[block] = np.asarray(level[block]).astype(dtype)
         um = grid.um_per_px * factor
         # a mean lies in the middle of what it was made of, a picked pixel where it was
-        shift = (start + (factor - step) / 2) * grid.um_per_px if mean else 0.0
+        shift = (factor - step) / 2 * grid.um_per_px if mean else 0.0
         place = [grid.y0 * grid.um_per_px + shift, grid.x0 * grid.um_per_px + shift]
         datasets.append(
             {

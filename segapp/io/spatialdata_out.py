@@ -30,7 +30,6 @@ def write_spatialdata(
     *,
     nuclei: np.ndarray | None = None,
     outlines: Iterable[Mapping[int, Any]] | None = None,
-    centred: bool = True,
     then: Callable[[Path], None] | None = None,
 ) -> None:
     """Write cells as a SpatialData store; the folder appears whole or not at all.
@@ -49,8 +48,6 @@ def write_spatialdata(
         Nuclei under the ids of their cells.
     outlines : iterable of mapping of label to polygons, optional
         Outlines of the cells in parts, as `segapp.core.outline.polygons` makes them; by default traced here.
-    centred : bool
-        Whether the first pixel of the picture is centred on the first one of the frame; else their corners meet.
     then : function, optional
         Completes the store at the path that it gets, before it takes its place.
 
@@ -79,7 +76,7 @@ def write_spatialdata(
         warnings.simplefilter("ignore")
         import spatialdata
 
-        store = spatialdata.SpatialData(**_elements(table, labels, grid, nuclei, outlines, centred))
+        store = spatialdata.SpatialData(**_elements(table, labels, grid, nuclei, outlines))
         with atomic_tree(path) as folder:
             store.write(folder)
             if then is not None:
@@ -98,7 +95,6 @@ def _elements(
     grid: Grid,
     nuclei: np.ndarray | None,
     outlines: Iterable[Mapping[int, Any]] | None = None,
-    centred: bool = True,
 ) -> dict[str, Any]:
     import geopandas as gpd
     import shapely
@@ -112,7 +108,7 @@ def _elements(
         picture = found["images"]["hires"]
         step = round(1 / float(found["scalefactors"]["tissue_hires_scalef"]))
         # where pixel i of the picture is centred on px i * step of the frame, it covers as many px around it
-        before = step // 2 if centred else 0
+        before = step // 2
         corner = [grid.x0 - before, grid.y0 - before]
         images["picture"] = Image2DModel.parse(
             np.ascontiguousarray(picture[:, :, :1].transpose(2, 0, 1)),

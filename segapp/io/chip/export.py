@@ -99,8 +99,7 @@ def write_chip_ome_zarr(saved: SavedChip, path: Path) -> None:
     image, step = picture_of(saved.table)
     titles = {"labels": "cells", "nuclei": "nuclei"}
     levels = {titles[name]: picked_levels(saved.levels(name)) for name in saved.names}
-    # the picture of a chip is a level of its pyramids: a pixel covers a square of px, and is not centred on its first
-    write_label_levels(path, levels, saved.grid, image=image, step=step, start=(step - 1) / 2)
+    write_label_levels(path, levels, saved.grid, image=image, step=step)
 
 
 def write_chip_spatialdata(saved: SavedChip, path: Path) -> None:

@@ -54,6 +54,32 @@ def halve(image: np.ndarray, kind: Kind) -> np.ndarray:
     return ((sums + area // 2) // area).astype(image.dtype)
 
 
+def halve_centred(image: np.ndarray) -> np.ndarray:
+    """Halve a picture so that pixel i is centred near pixel 2 i, where plots of scanpy and squidpy draw it.
+
+    Parameters
+    ----------
+    image : (H, W) float array
+        Means over squares of n px.
+
+    Returns
+    -------
+    (ceil(H / 2), ceil(W / 2)) array
+        Pixel i is the mean of pixels 2 i - 1 and 2 i: it covers n px on both sides of px 2 n i of the frame, as the
+        picture of a section does. Outermost pixels are repeated.
+
+    Examples
+    --------
+    >>> halve_centred(np.array([[1.0, 2.0, 4.0, 6.0, 8.0]])).tolist()
+    [[1.0, 3.0, 7.0]]
+    """
+    height, width = image.shape
+    padded = np.pad(image, [(1, height % 2), (1, width % 2)], mode="edge")
+    padded = padded[: -(-height // 2) * 2, : -(-width // 2) * 2]
+    found: np.ndarray = (padded[::2, ::2] + padded[::2, 1::2] + padded[1::2, ::2] + padded[1::2, 1::2]) / 4
+    return found
+
+
 def n_levels(height: int, width: int) -> int:
     """Return how many levels an image has, the full one included.
 

@@ -12,8 +12,7 @@ from segapp.core.doubt import Window
 from segapp.core.scorecard import Scorecard
 from segapp.core.types import Grid
 from segapp.io.chip.saved import SavedChip
-from segapp.io.report.subject import Placed, Subject
-from segapp.io.table import picture_of
+from segapp.io.report.subject import Placed, Subject, picture_in
 
 UNKNOWN = (
     "Not known of a whole chip: the share of cells within the limits of area, and the nuclei in a cell. By chance: "
@@ -74,10 +73,7 @@ class ChipPixels:
 
     def __init__(self, saved: SavedChip) -> None:
         self.saved = saved
-        image, step = picture_of(saved.table)
-        self.whole = (
-            Placed(np.zeros((1, 1), np.uint8), step=max(saved.grid.shape)) if image is None else _at(image, step)
-        )
+        self.whole = picture_in(saved.table) or Placed(np.zeros((1, 1), np.uint8), step=max(saved.grid.shape))
         if saved.stain is not None:
             self.behind = ""
         elif saved.chip is not None:
@@ -121,11 +117,6 @@ class ChipPixels:
     def _read(self, name: str, window: Window) -> np.ndarray:
         rows, columns = (slice(start, start + window.side) for start in (window.row, window.column))
         return np.asarray(self.saved.labels(name)[rows, columns]).astype(np.int32)
-
-
-def _at(image: np.ndarray, step: int) -> Placed:
-    """Place the picture of a table: it is a level of the pyramids, and begins with the frame."""
-    return Placed(image, step=step)
 
 
 def card_of(saved: SavedChip) -> Scorecard:

@@ -53,8 +53,6 @@ def write_chip_spatialdata(saved: SavedChip, path: Path, *, side: int = SIDE, ha
             saved.grid,
             nuclei=images.get("nuclei"),
             outlines=_outlines(saved, side, halo),
-            # the picture of a chip is a level of its pyramids: a pixel covers a square of px
-            centred=False,
             then=lambda folder: _fill(saved, folder),
         )
 

@@ -124,11 +124,7 @@ class SectionPixels:
     """
 
     def __init__(self, table: Any, labels: np.ndarray, nuclei: np.ndarray | None) -> None:
-        image, step = picture_of(table)
-        # where pixel i of the picture is centred on px i * step of the frame, it covers as many px around it
-        before = step // 2
-        blank = np.zeros(labels.shape, np.uint8)
-        self.whole = Placed(blank) if image is None else Placed(image, -before, -before, step)
+        self.whole = picture_in(table) or Placed(np.zeros(labels.shape, np.uint8))
         self.cells, self.inner = labels, nuclei
 
     def overview(self) -> Placed:
@@ -151,6 +147,14 @@ class SectionPixels:
     def nuclei(self, window: Window) -> np.ndarray | None:
         """Return a part of the nuclei."""
         return None if self.inner is None else self.inner[_slices(window)]
+
+
+def picture_in(table: Any) -> Placed | None:
+    """Return the picture inside a table; None where there is none."""
+    image, step = picture_of(table)
+    # pixel i of the picture is centred on px i * step of the frame: it covers as many px around it
+    before = step // 2
+    return None if image is None else Placed(image, -before, -before, step)
 
 
 def _slices(window: Window) -> tuple[slice, slice]:

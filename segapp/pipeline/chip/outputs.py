@@ -15,7 +15,7 @@ from segapp.core.label.augment import SOURCES
 from segapp.core.tiling import Window, halvings, one_thread
 from segapp.io.chip.blocks import SIDE, build_pyramid, create_image, disk_errors, open_image, read_block
 from segapp.io.chip.cells import merge_counts, write_table
-from segapp.io.chip.pyramid import n_levels
+from segapp.io.chip.pyramid import halve, halve_centred, n_levels
 from segapp.io.table import versions
 from segapp.pipeline.chip.job import Job, Tile, name_of
 from segapp.pipeline.chip.joins import joined, numbers_of
@@ -209,16 +209,38 @@ def write_tile(job: Job, out: str, tile: Tile, numbers: np.ndarray, names: tuple
     return tile
 
 
+def _small_stain(source: Source, level: int) -> np.ndarray:
+    """Return means over squares of ``2**level`` px of the stain as the cells were made on it, read by windows."""
+    whole = Window((0, 0, *source.shape), (0, 0, *source.shape), source.shape)
+    found = source.statistics.get("align")
+    if source.moved is None or found is None or found.is_identity:
+        return source.raw_stain(whole, level)
+    rows, columns = source.shape
+    small = np.zeros([-(-side // (1 << level)) for side in source.shape], np.float32)
+    for top in range(0, rows, SIDE):
+        for left in range(0, columns, SIDE):
+            box = (top, left, min(top + SIDE, rows), min(left + SIDE, columns))
+            part = source.stain(Window(box, box, source.shape))
+            for _ in range(level):
+                part = halve(part, "mean")
+            at = top >> level, left >> level
+            small[at[0] : at[0] + part.shape[0], at[1] : at[1] + part.shape[1]] = part
+    return small
+
+
 def _pictures(out: Path, source: Source, area: np.ndarray) -> dict[str, Any]:
     level = min(halvings(max(source.shape), PICTURE), n_levels(*source.shape) - 1)
-    whole = Window((0, 0, *source.shape), (0, 0, *source.shape), source.shape)
+    finer = max(level - 1, 0)
     if source.chip.stain is not None:
-        image = source.raw_stain(whole, level).astype(np.float32)
+        image = _small_stain(source, finer).astype(np.float32)
     else:
         from segapp.pipeline.chip.alignment import small_counts
 
-        size = tuple(-(-side // (1 << level)) for side in source.shape)
-        image = np.sqrt(small_counts(source, level, size)).astype(np.float32)
+        image = small_counts(source, finer, tuple(-(-side // (1 << finer)) for side in source.shape)).astype(np.float32)
+    if level:
+        image = halve_centred(image)
+    if source.chip.stain is None:
+        image = np.sqrt(image)
     black, white = stretch(image)
     grey = np.clip((image - black) * (255.0 / (white - black)) + 0.5, 0, 255).astype(np.uint8)
     median = float(np.median(area)) if len(area) else 1.0
