@@ -21,14 +21,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _FULL_WORDS = re.compile(
     r"no space left on device|disk quota exceeded|file too large|os error (28|122|27)\b|errno = (28|122|27)\b"
-    # what numpy says where fewer bytes were taken than it gave
-    r"|requested and \d+ written",
+    # what numpy says where fewer bytes were taken than it gave, and polars
+    r"|requested and \d+ written|thrift: transport error",
     re.IGNORECASE,
 )
 """What libraries in other languages say of a full disk, whose errors have no number."""
 
 
-class DiskFull(InputError):
+class DiskFull(InputError, OSError):
     """There is no room for an output; nothing of it is left."""
 
 
@@ -178,6 +178,8 @@ def atomic_dir(path: str | Path, *, owned: Iterable[str] = ()) -> Iterator[Path]
         try:
             with disk_full(path):
                 temporary.mkdir()
+        except DiskFull:
+            raise
         except OSError as error:
             raise InputError(
                 f"{path} cannot be made ({error.strerror}); choose an output folder you may write."

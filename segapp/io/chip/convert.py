@@ -15,7 +15,7 @@ import numpy as np
 from segapp.core.frame import StainParams, rasterize
 from segapp.core.records import assemble
 from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
-from segapp.io.atomic import atomic_file
+from segapp.io.atomic import DiskFull, atomic_file, disk_full
 from segapp.io.chip.pyramid import build_levels, create_level
 from segapp.io.chip.spool import Spool, Tile
 from segapp.io.chip.stains import write_stain
@@ -91,9 +91,15 @@ def convert_chip(
     new = not out.exists()
     progress = _Progress(out, source)
     try:
-        about = _records(gem, out, progress, tell)
-        _count(out, Grid(**about["box"]), about, progress, tell)
-        about["stain"] = None if stain is None else _stain(out, stain, params, about, progress, tell)
+        with disk_full(out):
+            about = _records(gem, out, progress, tell)
+            _count(out, Grid(**about["box"]), about, progress, tell)
+            about["stain"] = None if stain is None else _stain(out, stain, params, about, progress, tell)
+    except DiskFull as error:
+        raise InputError(
+            f"the disk of {out} is full; what was done is kept there: make room and run the same command again, and it "
+            "goes on where it stopped."
+        ) from error
     except InputError:
         # what is wrong with the file will be wrong again: nothing stays behind; a kill or a full disk leaves the
         # folder, and the work goes on from there

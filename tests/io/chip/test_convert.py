@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 import tifffile
 import zarr
@@ -180,6 +182,18 @@ def test_stopping_leaves_what_is_done(gem, tmp_path):
     heard = []
     convert_chip(gem, tmp_path / "chip", tell=lambda phase, *_: heard.append(phase))
     assert "read" not in heard and {"sort", "count", "pyramid"} <= set(heard)
+
+
+def test_a_full_disk_keeps_what_was_done(gem, chip, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(InputError, match=r"is full; what was done is kept .* goes on"):
+        convert_chip(gem, tmp_path / "chip")
+    assert (tmp_path / "chip").is_dir() and not (tmp_path / "chip" / "chip.json").exists()
+    monkeypatch.undo()
+    assert convert_chip(gem, tmp_path / "chip").digest == chip.digest
 
 
 def test_what_cannot_be_converted_is_said_and_leaves_nothing(gem, chip, stain, tmp_path):
