@@ -227,39 +227,37 @@ def warm() -> None:
 
 
 def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
-    k, area = len(kernel), int(kernel.sum())
+    k = len(kernel)
+    most = int(counts.max()) * int(kernel.sum())
     where = device()
-    if where != "cpu" and int(counts.max()) * area <= _UINT32_MAX:
+    if where != "cpu" and most <= _UINT32_MAX:
         return _torch.circle_sum(counts, _half_chords(k), where).astype(dtype)
-    total: np.ndarray = np.empty(counts.shape, dtype)
-    if _sum_rows(counts, kernel, np.uint32, total) * area <= _UINT32_MAX:
+    # the processor adds twice as many numbers of 16 bits at once
+    wide = np.uint16 if most <= _UINT16_MAX else np.uint32 if most <= _UINT32_MAX else np.uint64
+    total: np.ndarray = np.empty(counts.shape, dtype if most <= _UINT32_MAX else wide)
+    _sum_rows(counts, k, wide, total)
+    if most <= _UINT32_MAX:
         return total
-    total = np.empty(counts.shape, np.uint64)
-    _sum_rows(counts, kernel, np.uint64, total)
     if total.max() > _UINT32_MAX:
         raise InputError(f"`counts` sums to {total.max()} within a circle of {k} px, above {_UINT32_MAX}.")
     return total.astype(dtype)
 
 
-def _sum_rows(counts: np.ndarray, kernel: np.ndarray, wide: type, total: np.ndarray) -> int:
-    """Write the sums over a circle, modulo what `wide` holds, and return the largest count."""
-    source, k, width, height = frozen(counts), len(kernel), counts.shape[1], counts.shape[0]
-    half, area = _half_chords(k), int(kernel.sum())
+def _sum_rows(counts: np.ndarray, k: int, wide: type, total: np.ndarray) -> None:
+    """Write the sums over a circle, which `wide` holds."""
+    source, half, width = frozen(counts), _half_chords(k), counts.shape[1]
 
-    def sum_band(first: int, last: int) -> int:
-        most = int(source[max(first - k, 0) : min(last + k, height)].max())
-        # the processor adds twice as many numbers of 16 bits at once
-        narrow = np.uint16 if most * area <= _UINT16_MAX else wide
-        line: np.ndarray = np.empty(width, narrow)
-        if narrow == np.uint16 and k <= _ALL_PIXELS_TO:
-            pair = np.empty(width + k - 1, narrow)
-            sum_shifted(source, half, np.empty((k, pair.size), narrow), pair, line, total, first, last)
-        else:
-            # unsigned, so a running sum may wrap: the difference of two is right all the same
-            sum_chords(source, half, np.zeros((k, width + k), narrow), line, total, first, last)
-        return most
+    def add_all(first: int, last: int) -> None:
+        pair: np.ndarray = np.empty(width + k - 1, wide)
+        line: np.ndarray = np.empty(width, wide)
+        sum_shifted(source, half, np.empty((k, pair.size), wide), pair, line, total, first, last)
 
-    return max(by_bands(sum_band, counts.shape, k - 1))
+    def add_chords(first: int, last: int) -> None:
+        # unsigned, so a running sum may wrap: the difference of two is right all the same
+        sum_chords(source, half, np.zeros((k, width + k), wide), np.empty(width, wide), total, first, last)
+
+    small = wide == np.uint16 and k <= _ALL_PIXELS_TO
+    by_bands(add_all if small else add_chords, counts.shape, k - 1)
 
 
 @functools.cache

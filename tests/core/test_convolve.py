@@ -53,13 +53,14 @@ def test_sums_above_65535_in_one_pixel_are_exact() -> None:
     assert circle_sum(counts, 3)[3, 3] == 300_000_000 + 4 * 70_001
 
 
+@pytest.mark.parametrize("brightest", [50, 2**16, 2**29])
 @pytest.mark.parametrize("k", [3, 5, 7])
-def test_bands_summed_in_16_and_in_32_bits_lie_beside_each_other(k: int) -> None:
+def test_bands_meet_without_a_seam_in_16_32_and_64_bits(k: int, brightest: int) -> None:
     counts = np.random.default_rng(0).integers(0, 50, (1600, 400))
     bands = _bands.bands(counts.shape, k - 1)
     assert len(bands) > 3
     for first, last in bands[1:3]:
-        counts[first, 200] = counts[last - 1, 0] = 2**16
+        counts[first, 200] = counts[last - 1, 0] = brightest
     truth = ndimage.convolve(counts, circle_kernel(k), mode="reflect")
     assert np.array_equal(circle_sum(counts, k), truth)
 
