@@ -217,10 +217,15 @@ class Control:
         if self._held:
             return
         text = change["new"].strip()
+        numbers = _numbers(self.value)
         try:
-            value = json.loads(text) if text.startswith("[") else re.split(r"\s*,\s*", text)
+            if text.startswith("["):
+                value = json.loads(text)
+            else:
+                value = json.loads(f"[{text}]") if numbers else re.split(r"\s*,\s*", text)
         except json.JSONDecodeError:
-            self.refuse(f"{text} is not a list; write names with commas, or a list such as [[1, 2], [3, 4]]")
+            wanted = "numbers with commas, such as 12, -3.5" if numbers else "names with commas, or [[1, 2], [3, 4]]"
+            self.refuse(f"{text} is not a list; write {wanted}")
             return
         self._gesture(value)
 
@@ -245,10 +250,16 @@ def _word(value: Any) -> str:
     return str(value)
 
 
+def _numbers(value: Any) -> bool:
+    return bool(value) and all(isinstance(item, int | float) for item in value)
+
+
 def _list_text(value: Any) -> str:
     items = list(value or ())
     if all(isinstance(item, str) for item in items):
         return ", ".join(items)
+    if _numbers(items):
+        return ", ".join(f"{item:g}" for item in items)
     return json.dumps(
         [item.model_dump(mode="json") if hasattr(item, "model_dump") else item for item in items], default=list
     )

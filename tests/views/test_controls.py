@@ -18,6 +18,7 @@ class Example(Params):
     channel: str = knob("auto", doc="Name of the channel.")
     genes: tuple[str, ...] = knob(("Malat1",), doc="Nuclear genes.")
     pairs: tuple[tuple[int, int], ...] = knob((), doc="Pairs of regions.")
+    shift: tuple[float, float] = knob((0.0, 0.0), unit="px", doc="Right and down.")
 
 
 @pytest.fixture
@@ -137,6 +138,15 @@ def test_choice_bool_text_and_lists(controls, told):
 def test_a_list_that_is_none_is_refused_where_it_was_typed(controls, told):
     controls["pairs"].box.value = "[[1, 2"
     assert told == [] and "not a list" in controls["pairs"].error.value
+
+
+def test_a_shift_is_two_numbers_with_a_comma(controls, told):
+    controls["shift"].show((12.0, -3.5))
+    assert controls["shift"].box.value == "12, -3.5"
+    controls["shift"].box.value = "1, -2.25"
+    assert told == [("shift", [1, -2.25])]
+    controls["shift"].box.value = "1, left"
+    assert len(told) == 1 and "write numbers with commas" in controls["shift"].error.value
 
 
 def test_an_unknown_kind_is_a_mistake_of_the_programmer():

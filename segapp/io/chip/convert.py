@@ -18,7 +18,7 @@ from segapp.core.types import Grid, InputError, StainFile, Tick, Transcripts
 from segapp.io.atomic import DiskFull, atomic_file, disk_full
 from segapp.io.chip.pyramid import build_levels, create_level
 from segapp.io.chip.spool import Spool, Tile
-from segapp.io.chip.stains import write_stain
+from segapp.io.chip.stains import check_stain, write_stain
 from segapp.io.chip.store import ABOUT, FORMAT, SIDE, Chip
 from segapp.io.gem_text import open_gem
 
@@ -92,6 +92,8 @@ def convert_chip(
     progress = _Progress(out, source)
     try:
         with disk_full(out):
+            if stain is not None and progress.get("sort") is None:
+                check_stain(stain)
             about = _records(gem, out, progress, tell)
             _count(out, Grid(**about["box"]), about, progress, tell)
             about["stain"] = None if stain is None else _stain(out, stain, params, about, progress, tell)

@@ -107,6 +107,18 @@ def scaling_of(image: np.ndarray, rgb: bool, name: str) -> Scaling | None:
     return Scaling(tuple(ranges), f"{how}{words} {what}{', and few brighter pixels 65535' if hot else ''}.")
 
 
+def _read(stain: str | Path | StainFile) -> StainFile:
+    if isinstance(stain, StainFile):
+        return stain
+    from segapp.io.image import read_stain
+
+    return read_stain(stain)
+
+
+def _planes(stain: StainFile) -> np.ndarray:
+    return np.moveaxis(stain.image, -1, 0) if stain.axes == "YXS" else stain.image
+
+
 def _highest(image: np.ndarray, scaling: Scaling | None) -> list[int]:
     """Return the brightest pixel of each plane as it is stored."""
     if scaling is None:
@@ -131,6 +143,12 @@ def _whole(planes: np.ndarray) -> bool:
         return True
     rows = (plane[row : row + SIDE] for plane in planes for row in range(0, plane.shape[0], SIDE))
     return all(bool((part == np.rint(part)).all()) for part in rows)
+
+
+def check_stain(stain: str | Path | StainFile) -> None:
+    """Raise `InputError` for a stain that a chip cannot hold, before its records are read, which takes minutes."""
+    found = _read(stain)
+    scaling_of(_planes(found), found.axes == "YXS", found.name)
 
 
 def write_stain(
@@ -170,12 +188,9 @@ def write_stain(
     """
     import zarr
 
-    if not isinstance(stain, StainFile):
-        from segapp.io.image import read_stain
-
-        stain = read_stain(stain)
+    stain = _read(stain)
     onto = resampling(stain, light, pixel_size(light, RnaParams()), params)
-    image = np.moveaxis(stain.image, -1, 0) if stain.axes == "YXS" else stain.image
+    image = _planes(stain)
     scaling = scaling_of(image, stain.axes == "YXS", stain.name)
     shape = image.shape if onto is None else (*image.shape[:-2], *onto.grid.shape)
     group = zarr.open_group(out / "arrays.zarr", mode="a").require_group("stain")

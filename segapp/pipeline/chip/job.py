@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from segapp.core.notes import collected
 from segapp.core.params import Params
 from segapp.core.tiling import Box, one_thread
 from segapp.io.chip import Chip
@@ -112,7 +113,7 @@ def look(job: Job, number: int, gathers: list[Gather], tile: Tile, exact: tuple[
     kept_path = job.path("kept", name_of(tile, "window"))
     kept = read_block(kept_path) if kept_path.exists() else None
     halo = job.halos.get(tile, HALO) if keep or exact else _NEAR
-    with disk_errors(job.path()):
+    with collected(), disk_errors(job.path()):
         seen = evaluate(source, core, source.statistics, exact, halo=halo, kept=kept)
         parts = [gather.look(seen) for gather in gathers]
         if keep and kept is None:
@@ -148,7 +149,7 @@ def finish(job: Job, tile: Tile) -> Tile:
         return tile
     source = job.source()
     kept_path = job.path("kept", name_of(tile, "window"))
-    with disk_errors(job.path()):
+    with collected(), disk_errors(job.path()):
         kept = read_block(kept_path) if kept_path.exists() else None
         found = evaluate(
             source,

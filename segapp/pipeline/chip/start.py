@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from segapp.core.notes import collected
 from segapp.core.params import Params
 from segapp.core.tiling import threads_kept
 from segapp.core.types import InputError, Unavailable
@@ -91,8 +91,8 @@ def begun(
     _open_folder(work, job, chip, given, resume)
     pool = open_workers(workers, scheduler)
     try:
-        with warnings.catch_warnings(), threads_kept(), disk_errors(work.parent):
-            warnings.simplefilter("ignore", UserWarning)
+        # what a tile says of its data concerns one place of many
+        with collected(), threads_kept(), disk_errors(work.parent):
             yield job, pool
     finally:
         pool.close()

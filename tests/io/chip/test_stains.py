@@ -94,6 +94,16 @@ def test_what_is_no_number_is_refused_and_nothing_is_left(convert, tmp_path, bad
     assert not (tmp_path / "chip").exists()
 
 
+def test_a_stain_that_is_no_use_is_told_before_a_record_is_read(gem, tmp_path):
+    image = floats()
+    image[3, 4] = np.nan
+    write_image(tmp_path / "a.tif", image)
+    phases = []
+    with pytest.raises(InputError, match=r"a.tif holds NaN"):
+        convert_chip(gem, tmp_path / "chip", stain=tmp_path / "a.tif", tell=lambda phase, *_: phases.append(phase))
+    assert phases == []
+
+
 def test_the_command_line_says_what_was_done(gem, tmp_path, capsys):
     write_image(tmp_path / "f.tif", floats())
     words = ["convert", str(gem), "--stain", str(tmp_path / "f.tif"), "--out", str(tmp_path / "c")]
