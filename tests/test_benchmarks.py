@@ -126,7 +126,17 @@ def test_cells_are_counted_by_what_became_of_them():
     tiled[6, 1:3], tiled[6, 4:6] = 4, 4  # joined
     tiled[7, 7] = 5  # new; the third is lost
     found = compare_cells(whole, tiled)
-    assert found == {"whole": 5, "tiled": 5, "equal": 1, "lost": 1, "new": 1, "cut": 1, "joined": 1, "pixels": 3}
+    assert found == {
+        "whole": 5,
+        "tiled": 5,
+        "equal": 1,
+        "lost": 1,
+        "new": 1,
+        "cut": 1,
+        "joined": 1,
+        "pixels": 3,
+        "off": 2,
+    }
     same = compare_cells(whole, np.array([0, 3, 1, 2, 5, 4])[whole])
     assert same["equal"] == same["whole"] == 5 and same["pixels"] == same["cut"] == same["joined"] == 0
     label, area = np.array([1, 2, 4, 5, 9]), np.array([2, 2, 4, 1, 4])
