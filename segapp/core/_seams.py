@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from segapp.core._bands import by_bands
-from segapp.core._stencil import mirror
+from segapp.core._stencil import add_chords, chords, mirror
 from segapp.core.checks import frozen
 
 _EXACT_FLOAT32 = 2**24
@@ -170,23 +170,10 @@ def _sum_line(running: np.ndarray, half: np.ndarray, y: int, x0: int, line: np.n
     k, n = half.size, line.size
     r = k // 2
     middle = running[y % k]
-    _chords(line, middle[x0 : x0 + n], middle[x0 + k : x0 + k + n])
+    chords(line, middle[x0 : x0 + n], middle[x0 + k : x0 + k + n])
     for j in range(1, r + 1):
         left, right = x0 + r - half[r + j], x0 + r + half[r + j] + 1
         above, below = running[(y - j) % k], running[(y + j) % k]
-        _add_chords(
+        add_chords(
             line, above[left : left + n], above[right : right + n], below[left : left + n], below[right : right + n]
         )
-
-
-# loops of their own, as those of `segapp.core._stencil`
-@njit(cache=True, nogil=True)
-def _chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-    for x in range(line.size):
-        line[x] = b[x] - a[x]
-
-
-@njit(cache=True, nogil=True)
-def _add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
-    for x in range(line.size):
-        line[x] += b[x] - a[x] + d[x] - c[x]

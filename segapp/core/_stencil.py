@@ -15,6 +15,16 @@ def mirror(i: int, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def mirror_101(i: int, n: int) -> int:
+    """Return the index that position `i` of a line of `n` shows where the edge pixel is not repeated."""
+    if n == 1:
+        return 0
+    while i < 0 or i >= n:
+        i = -i if i < 0 else 2 * n - 2 - i
+    return i
+
+
+@njit(cache=True, nogil=True)
 def sum_chords(
     counts: np.ndarray,
     half: np.ndarray,
@@ -52,11 +62,11 @@ def sum_chords(
         if y < first + 2 * r:
             continue
         middle = running[(y - r) % k]
-        _chords(line, middle[:width], middle[k:])
+        chords(line, middle[:width], middle[k:])
         for j in range(1, r + 1):
             left, right = r - half[r + j], r + half[r + j] + 1
             above, below = running[(y - r - j) % k], running[(y - r + j) % k]
-            _add_chords(
+            add_chords(
                 line,
                 above[left : left + width],
                 above[right : right + width],
@@ -132,13 +142,15 @@ def _run(row: np.ndarray, r: int, running: np.ndarray) -> None:
 
 # loops over whole rows of their own: the compiler turns nothing else into wide instructions
 @njit(cache=True, nogil=True)
-def _chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+def chords(line: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    """Write the chords of one row, the differences of its running sums."""
     for x in range(line.size):
         line[x] = b[x] - a[x]
 
 
 @njit(cache=True, nogil=True)
-def _add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
+def add_chords(line: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> None:
+    """Add the chords of two rows that are as far from the middle."""
     for x in range(line.size):
         line[x] += b[x] - a[x] + d[x] - c[x]
 

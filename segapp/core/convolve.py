@@ -11,7 +11,7 @@ from numba import njit
 from segapp.core import _torch
 from segapp.core._bands import by_bands
 from segapp.core._seams import seam_pixels, sum_at_seams
-from segapp.core._stencil import sum_chords, sum_shifted
+from segapp.core._stencil import mirror_101, sum_chords, sum_shifted
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
 from segapp.core.device import device
 from segapp.core.types import InputError
@@ -279,15 +279,6 @@ def _clear(image: np.ndarray, bins: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _mirror_101(i: int, n: int) -> int:
-    if n == 1:
-        return 0
-    while i < 0 or i >= n:
-        i = -i if i < 0 else 2 * n - 2 - i
-    return i
-
-
-@njit(cache=True, nogil=True)
 def _blur_at_seams(
     blurred: np.ndarray, image: np.ndarray, bins: np.ndarray, seams: np.ndarray, weights: np.ndarray
 ) -> None:
@@ -298,9 +289,9 @@ def _blur_at_seams(
         here = bins[y, x]
         amount, weight = 0.0, 0.0
         for j in range(weights.shape[0]):
-            v = _mirror_101(y + j - r, height)
+            v = mirror_101(y + j - r, height)
             for m in range(weights.shape[1]):
-                u = _mirror_101(x + m - r, width)
+                u = mirror_101(x + m - r, width)
                 if bins[v, u] == here:
                     amount += weights[j, m] * image[v, u]
                     weight += weights[j, m]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from segapp.core._stencil import weigh_row
-from segapp.core.convolve import _mirror_101
+from segapp.core._stencil import mirror_101, weigh_row
 
 STRIP = 512
 """Columns that are scored together."""
@@ -23,12 +22,12 @@ def _blur_row(
     inside = room[first - left + r : last - left + r]
     _weigh_source(source[y, first:last], weights[0], inside)
     for dy in range(1, r + 1):
-        above, below = _mirror_101(y - dy, height), _mirror_101(y + dy, height)
+        above, below = mirror_101(y - dy, height), mirror_101(y + dy, height)
         _add_source(source[above, first:last], source[below, first:last], weights[dy], inside)
     for x in range(left - r, first):
-        room[x - left + r] = room[_mirror_101(x, width) - left + r]
+        room[x - left + r] = room[mirror_101(x, width) - left + r]
     for x in range(last, right + r):
-        room[x - left + r] = room[_mirror_101(x, width) - left + r]
+        room[x - left + r] = room[mirror_101(x, width) - left + r]
     n = right - left
     _weigh_source(room[r : r + n], weights[0], line)
     for dx in range(1, r + 1):
