@@ -254,12 +254,18 @@ def _numbers(value: Any) -> bool:
     return bool(value) and all(isinstance(item, int | float) for item in value)
 
 
+def _short(number: float) -> str:
+    """Return a number in few figures where these are all of it: who edits one of several must not round the others."""
+    few = f"{number:g}"
+    return few if float(few) == number else repr(number)
+
+
 def _list_text(value: Any) -> str:
     items = list(value or ())
     if all(isinstance(item, str) for item in items):
         return ", ".join(items)
     if _numbers(items):
-        return ", ".join(f"{item:g}" for item in items)
+        return ", ".join(_short(item) for item in items)
     return json.dumps(
         [item.model_dump(mode="json") if hasattr(item, "model_dump") else item for item in items], default=list
     )

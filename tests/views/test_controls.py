@@ -143,6 +143,8 @@ def test_a_list_that_is_none_is_refused_where_it_was_typed(controls, told):
 def test_a_shift_is_two_numbers_with_a_comma(controls, told):
     controls["shift"].show((12.0, -3.5))
     assert controls["shift"].box.value == "12, -3.5"
+    controls["shift"].show((1234.56789, 0.1))  # nothing is rounded: the text is what an edit sends
+    assert controls["shift"].box.value == "1234.56789, 0.1"
     controls["shift"].box.value = "1, -2.25"
     assert told == [("shift", [1, -2.25])]
     controls["shift"].box.value = "1, left"
