@@ -130,7 +130,7 @@ PIPELINE = Pipeline(
         fit=steps.fit_network,
         apply_only=engines.APPLY_ONLY,
         outside=models.outside_key,
-        version=2,
+        version=3,
     ),
     Stage(
         "density",

@@ -7,12 +7,15 @@ import argparse
 import faulthandler
 import importlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import pkgutil
 import signal
 import statistics
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,21 +101,33 @@ def compile_kernels() -> None:
             getattr(module, "warm", lambda: None)()
 
 
-def judge(name: str, examples: int, start: int, most_seconds: float) -> tuple[int, float, str, str]:
-    """Run one function in a process of its own."""
+Verdict = tuple[str, int, float, str, str]
+"""Name of a function, examples that ran, seconds of the slowest, verdict, and what was said."""
+
+
+def judge(names: list[str], jobs: int, *limits: Any) -> Iterator[Verdict]:
+    """Run each function in a process of its own, so many at a time; tell of each when it ends."""
     context = multiprocessing.get_context("fork")
-    hears, told = context.Pipe(duplex=False)
-    process = context.Process(target=fuzz, args=(name, examples, start, most_seconds, told))
-    process.start()
-    told.close()
-    try:
-        found = hears.recv()
-    except EOFError:
-        process.join()
-        hung = process.exitcode in (-signal.SIGALRM, -signal.SIGPROF)
-        found = (0, SLOWEST, "HANG" if hung else f"CRASH (exit code {process.exitcode})", "")
-    process.join()
-    return found
+    waiting = list(reversed(names))
+    running: dict[Any, tuple[str, Any]] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            name = waiting.pop()
+            hears, told = context.Pipe(duplex=False)
+            process = context.Process(target=fuzz, args=(name, *limits, told))
+            process.start()
+            told.close()
+            running[hears] = (name, process)
+        for hears in multiprocessing.connection.wait(list(running)):
+            name, process = running.pop(hears)
+            try:
+                found = hears.recv()
+            except EOFError:
+                process.join()
+                hung = process.exitcode in (-signal.SIGALRM, -signal.SIGPROF)
+                found = (0, SLOWEST, "HANG" if hung else f"CRASH (exit code {process.exitcode})", "")
+            process.join()
+            yield name, *found
 
 
 def main() -> int:
@@ -121,6 +136,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="parts of names of functions; all by default")
     parser.add_argument("--examples", type=int, default=MANY, help=f"at most so many ({MANY:,})")
     parser.add_argument("--seconds", type=float, default=600.0, help="most for one function (600)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="functions at a time (one a processor)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the table")
     options = parser.parse_args()
@@ -134,8 +150,9 @@ def main() -> int:
     first.start()
     first.join()
     failed = 0
-    for name in names:
-        done, slowest, verdict, text = judge(name, options.examples, options.seed, options.seconds)
+    for name, done, slowest, verdict, text in judge(
+        names, options.jobs, options.examples, options.seed, options.seconds
+    ):
         rows.append(f"{name:44} {done:8,} {1e3 * slowest:7.1f} ms  {verdict}")
         print(rows[-1], flush=True)
         if verdict != "ok":

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from segapp.core.engines.model import Model, Nuclei, mean_probability, optional
 from segapp.core.engines.options import OnnxParams
-from segapp.core.engines.prepare import equalize, equalize_window, moments_of, percentiles, percentiles_of, resize
+from segapp.core.engines.prepare import equalize, equalize_window, moments_of, percentiles, percentiles_of
+from segapp.core.engines.resample import STEPS, resize, restore, sixteenths
 from segapp.core.label.watershed import NucleiWatershedParams, label_nuclei
 from segapp.core.types import InputError, Tick, no_tick
+
+_SESSIONS: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
 
 _SHARES = (1.0, 99.8)
 """Percentiles that are 0 and 1 to the network with ``normalizer=percentile``."""
@@ -80,8 +85,7 @@ def fit(
     squash = _leaves(told, params) if frozen is None else bool(frozen["sigmoid"])
     if squash:
         told = (1 / (1 + np.exp(-np.clip(told, -30, 30)))).astype(np.float32)
-    if told.shape != levels.shape:
-        told = cv2.resize(told, levels.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    told = restore(told, params.scale, levels.shape)
     side = _side(session, params.tilesize, model)
     return Chances(np.clip(told, 0, 1), {"model": model.name, "sigmoid": bool(squash), "side": side})
 
@@ -133,7 +137,7 @@ def leaves(levels: np.ndarray, params: OnnxParams, model: Model, scaled: tuple[f
 def reach(params: OnnxParams, model: Model) -> int:
     """Return how many px of the stain lie at most between a pixel and the end of the tile that tells it."""
     side = _side(_open(model), params.tilesize, model)
-    return math.ceil((side - _context(params, side)) / params.scale) + 2
+    return math.ceil((side - _context(params, side)) * STEPS / sixteenths(params.scale)) + 2
 
 
 def apply(chances: Chances, params: OnnxParams, tick: Tick = no_tick) -> Nuclei:
@@ -175,7 +179,7 @@ def _ask(
     image = resize(levels, params.scale).astype(np.float32)
     low, gain = (np.float32(value) for value in scaled)
     context = _context(params, size)
-    first = [round(place * params.scale) for place in at]
+    first = [place * sixteenths(params.scale) // STEPS for place in at]
     spans = [_spans(start, start + side, size, context) for start, side in zip(first, image.shape, strict=True)]
     told: np.ndarray = np.empty(image.shape, np.float32)
     name = session.get_inputs()[0].name
@@ -210,6 +214,15 @@ def _mirrored(start: int, size: int, side: int) -> np.ndarray:
 
 
 def _open(model: Model) -> Any:
+    """Return the network of a model, read once."""
+    with _LOCK:
+        made = _SESSIONS.get(model)
+        if made is None:
+            made = _SESSIONS[model] = _read(model)
+        return made
+
+
+def _read(model: Model) -> Any:
     runtime = optional("onnxruntime", "'segapp[onnx]'", "nuclei_network.engine=onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 3

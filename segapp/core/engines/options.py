@@ -42,8 +42,9 @@ class StardistParams(NetworkParams):
         ge=0.05,
         le=20.0,
         soft=(0.25, 4.0),
-        doc="How much the stain is enlarged for the network: size of a pixel over that of the training images. auto: "
-        "so that nuclei have the size that the network knows. Higher: smaller nuclei are found.",
+        step=1 / 16,
+        doc="How much the stain is enlarged for the network: size of a pixel over that of the training images, in "
+        "sixteenths. auto: so that nuclei have the size that the network knows. Higher: smaller nuclei are found.",
     )
     normalizer: Literal["percentile", "off"] = knob(
         "percentile", doc="How brightness is scaled before the network: between percentiles, or not at all."
@@ -165,7 +166,8 @@ class OnnxParams(NetworkParams):
         ge=0.05,
         le=20.0,
         soft=(0.25, 4.0),
-        doc="How much the stain is enlarged for the network. Higher: smaller nuclei are found.",
+        step=1 / 16,
+        doc="How much the stain is enlarged for the network, in sixteenths. Higher: smaller nuclei are found.",
     )
     tilesize: int = knob(
         512,

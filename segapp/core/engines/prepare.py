@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 
 from segapp.core.checks import check_image
@@ -140,37 +139,6 @@ def moments_of(counts: np.ndarray) -> tuple[float, float]:
     total = sum(value * many for value, many in zip(there, pixels, strict=True))
     squares = sum(value * value * many for value, many in zip(there, pixels, strict=True))
     return total / n, math.sqrt((squares * n - total * total) / (n * n))
-
-
-def resize(image: np.ndarray, scale: float) -> np.ndarray:
-    """Enlarge or shrink an image.
-
-    Parameters
-    ----------
-    image : (H, W) array, 8-bit, 16-bit or float
-        Brightness.
-    scale : float
-        Factor of both sides; at least one pixel stays.
-
-    Returns
-    -------
-    (H * scale, W * scale) array of the same dtype
-        Averaged over areas when smaller, linear when larger; float64 becomes float32, integers of 32 bits too.
-
-    Examples
-    --------
-    >>> resize(np.array([[0, 0, 4, 4], [0, 0, 4, 4]], np.uint8), 0.5).tolist()
-    [[0, 4]]
-    """
-    if image.dtype not in (np.uint8, np.uint16, np.float32):
-        image = image.astype(np.float32)
-    height, width = (max(round(side * scale), 1) for side in image.shape)
-    if (height, width) == image.shape:
-        return image
-    made: np.ndarray = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
-    return made
 
 
 def _of_histogram(upto: np.ndarray, q: float) -> float:

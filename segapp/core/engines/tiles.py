@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +32,7 @@ class Tile:
         )  # type: ignore[return-value]
 
 
-def tiles(shape: tuple[int, int], size: int, context: int, multiple: int) -> list[Tile]:
+def tiles(shape: tuple[int, int], size: int, context: int, multiple: int, least: int = 1) -> list[Tile]:
     """Cut an image into tiles whose answers put together are that of the whole image.
 
     A convolutional network that halves its resolution on the way answers the same for a pixel wherever a tile starts
@@ -50,6 +49,9 @@ def tiles(shape: tuple[int, int], size: int, context: int, multiple: int) -> lis
         What is seen around what is used, in px.
     multiple : int
         Sides that the network takes are multiples of it.
+    least : int
+        Tiles that are wanted at least, to be worked out side by side. An image that is one tile is cut into so many
+        bands, unless more than half of what a band sees were context.
 
     Returns
     -------
@@ -63,50 +65,53 @@ def tiles(shape: tuple[int, int], size: int, context: int, multiple: int) -> lis
     [(0, 24, 0, 32), (24, 40, 16, 40)]
     """
     context = -(-context // multiple) * multiple
-    spans = []
-    for side in shape:
-        whole = -(-side // multiple) * multiple
-        if whole <= size:
-            spans.append([(slice(0, whole), slice(0, whole))])
-            continue
-        span, start = [], 0
-        while start < whole:
-            # at an edge of the image there is no context, and the room is used
-            room = size - context - (context if start else 0)
-            stop = min(start + max(room // multiple * multiple, multiple), whole)
-            if start and whole - max(start - context, 0) <= size:
-                stop = whole
-            span.append((slice(start, stop), slice(max(start - context, 0), min(stop + context, whole))))
-            start = stop
-        spans.append(span)
+    sides = [-(-side // multiple) * multiple for side in shape]
+    sizes = [size, size]
+    if max(sides) <= size and least > 1:
+        # what is seen of n bands is the whole, and twice the context at each of the n - 1 cuts
+        n = max(min(least, sides[0] // max(2 * context, multiple)), 1)
+        sizes[0] = -(-(sides[0] + 2 * context * (n - 1)) // (n * multiple)) * multiple
+    spans = [_spans(side, size, context, multiple) for side, size in zip(sides, sizes, strict=True)]
     return [Tile(rows, columns, top, left) for rows, top in spans[0] for columns, left in spans[1]]
 
 
-def windows(image: np.ndarray, cut: list[Tile], multiple: int) -> Iterator[tuple[Tile, np.ndarray]]:
-    """Return what is seen of an image in each tile; beyond its end, the image is mirrored.
+def window(image: np.ndarray, tile: Tile, multiple: int) -> np.ndarray:
+    """Return what is seen of an image in a tile; beyond its end, the image is mirrored.
 
     Parameters
     ----------
     image : (H, W) array
         Image.
-    cut : list of Tile
-        Of `tiles`.
+    tile : Tile
+        One of `tiles`.
     multiple : int
         As given to `tiles`.
 
-    Yields
-    ------
-    tile : Tile
-        Where it is.
-    window : (h, w) array of the same dtype
-        What is seen.
+    Returns
+    -------
+    (h, w) array of the same dtype
+        A view of the image, where it does not reach beyond.
     """
     rows, columns = (
         np.pad(np.arange(side), (0, -side % multiple), mode="reflect" if side > 1 else "edge") for side in image.shape
     )
-    for tile in cut:
-        seen = image[_span(rows[tile.seen_rows])][:, _span(columns[tile.seen_columns])]
-        yield tile, seen
+    return image[_span(rows[tile.seen_rows])][:, _span(columns[tile.seen_columns])]
+
+
+def _spans(whole: int, size: int, context: int, multiple: int) -> list[tuple[slice, slice]]:
+    """What is used and what is seen of each tile along a side."""
+    if whole <= size:
+        return [(slice(0, whole), slice(0, whole))]
+    spans, start = [], 0
+    while start < whole:
+        # at an edge of the image there is no context, and the room is used
+        room = size - context - (context if start else 0)
+        stop = min(start + max(room // multiple * multiple, multiple), whole)
+        if start and whole - max(start - context, 0) <= size:
+            stop = whole
+        spans.append((slice(start, stop), slice(max(start - context, 0), min(stop + context, whole))))
+        start = stop
+    return spans
 
 
 def _span(index: np.ndarray) -> slice | np.ndarray:

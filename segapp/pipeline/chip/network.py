@@ -11,6 +11,7 @@ import numpy as np
 from segapp.core import tiling
 from segapp.core.engines import clahe, onnx
 from segapp.core.engines.prepare import percentiles_of
+from segapp.core.engines.resample import STEPS, sixteenths
 from segapp.core.engines.stardist import predict as stardist
 from segapp.core.stain import find_range_of, to_levels
 from segapp.core.tiling import Box, Window
@@ -85,7 +86,7 @@ class NetworkGather:
         return stardist.find_scale(stain, params, models.open_model(params), self.bounds)
 
     def settle(self, parts: Iterable[Any], params: Any) -> Any | None:
-        """Freeze what the round found; scales are sixteenths, so that windows of every tile meet the same grid."""
+        """Freeze what the round found."""
         if params.equalize and self.contrast is None:
             if self.levels is None:
                 self.levels = find_range_of(_added(parts), self.dtype)
@@ -100,7 +101,7 @@ class NetworkGather:
             self.bounds = (0.0, 1.0) if shares is None else percentiles_of(whole, *shares)
             return None
         scales = [part for part in parts if part is not None] or [1.0]
-        scale = max(round(float(np.median(scales)) * 16), 1) / 16
+        scale = sixteenths(float(np.median(scales))) / STEPS
         return self._fitted({"scale": scale, "black": self.bounds[0], "white": self.bounds[1]})
 
     def _settle_onnx(self, parts: Iterable[Any], params: Any) -> Any | None:
@@ -126,12 +127,6 @@ def _check_can(params: Any) -> None:
             f"{params.engine} finds nuclei over an image at once, by steps of its own that leave seams between tiles, "
             "so that it is not run on a chip: set nuclei_network.engine=stardist, which takes StarDist models, or "
             "onnx, which takes a U-Net"
-        )
-    if params.engine == "onnx" and params.scale * 16 % 1:
-        near = max(round(params.scale * 16), 1) / 16
-        raise Unavailable(
-            f"nuclei_network.scale={params.scale:g} would put the pixels of each tile elsewhere: on a chip it is a "
-            f"multiple of 1/16, such as {near:g}"
         )
     if params.engine == "stardist" and models.open_model(params).kind == "package":
         raise Unavailable(

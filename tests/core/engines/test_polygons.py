@@ -25,9 +25,11 @@ def test_the_original_package_chooses_and_draws_the_same():
     their_points, their_prob, their_dist, theirs = non_maximum_suppression_sparse(dist, prob, points, nms_thresh=0.4)
     np.testing.assert_array_equal(stay, theirs)
     expected = polygons_to_label(their_dist, their_points, shape=(400, 400), prob=their_prob)
-    np.testing.assert_array_equal(render(points[stay], dist[stay], (400, 400)), expected)
+    np.testing.assert_array_equal(render(points[stay], np.zeros((len(stay), 2)), dist[stay], (400, 400)), expected)
     doubled = polygons_to_label(their_dist, their_points * 2, (800, 800), prob=their_prob, scale_dist=(2, 2))
-    np.testing.assert_array_equal(render(points[stay] * 2, dist[stay], (800, 800), (2, 2)), doubled)
+    np.testing.assert_array_equal(
+        render(points[stay] * 2, np.zeros((len(stay), 2)), dist[stay], (800, 800), 2), doubled
+    )
 
 
 def test_equal_probabilities_go_by_place_whatever_the_order():
@@ -59,10 +61,24 @@ def test_block_by_block_is_as_all_at_once(monkeypatch):
         suppress(points, dist, prob, 0.4, stop)
 
 
+def test_polygons_are_chosen_and_drawn_alike_wherever_they_lie():
+    points, dist, prob = some()
+    parts = np.random.default_rng(3).random((len(points), 2))
+    stay = suppress(points, dist, prob, 0.4)
+    labels = render(points[stay], parts[stay], dist[stay], (400, 400), 0.9)
+    for away in (7, 1000, 5119):
+        moved = points + np.array([away, away // 2])
+        np.testing.assert_array_equal(suppress(moved.astype(np.int32), dist, prob, 0.4), stay)
+        there = render(moved[stay], parts[stay], dist[stay], (400 + away, 400 + away // 2), 0.9)
+        # what lies beyond the corner of the one lies in the other
+        inner = np.s_[40:, 40:]
+        np.testing.assert_array_equal(there[away:, away // 2 :][inner], labels[inner])
+
+
 def test_nothing_is_nothing():
     points, dist, prob = np.zeros((0, 2), np.int32), np.zeros((0, 32), np.float32), np.zeros(0, np.float32)
     assert suppress(points, dist, prob, 0.4).tolist() == []
-    assert render(points, dist, (5, 5)).tolist() == [[0] * 5] * 5
+    assert render(points, points, dist, (5, 5)).tolist() == [[0] * 5] * 5
 
 
 def test_the_largest_piece_of_a_label_stays():

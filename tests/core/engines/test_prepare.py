@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segapp.core.engines.prepare import equalize, percentiles, resize
+from segapp.core.engines.prepare import equalize, percentiles
 from segapp.core.types import InputError
 
 
@@ -38,13 +38,3 @@ def test_percentiles_of_a_mostly_empty_image_differ():
     image = np.zeros((50, 50), np.uint8)
     image[3, 3] = 9
     assert percentiles(image, 1, 99.8) == (0.0, 9.0)
-
-
-def test_resizing_keeps_the_dtype_and_the_mean(stain):
-    for scale in (0.4, 0.5, 1.7):
-        made = resize(stain, scale)
-        assert made.dtype == stain.dtype and made.shape == tuple(round(side * scale) for side in stain.shape)
-        assert abs(made.mean() - stain.mean()) < 1.5
-    assert resize(stain, 1.0) is stain
-    assert resize(stain, 0.001).shape == (1, 1)
-    assert resize(stain.astype(np.uint32), 0.5).dtype == np.float32

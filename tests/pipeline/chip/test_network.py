@@ -31,9 +31,7 @@ def test_the_network_gives_the_same_nuclei_in_tiles(small, tmp_path):
     freeze(session, {name: value for name, value in numbers.items() if name != "nuclei_network"})
     whole, tiled = session.get("cells"), labels_of(tmp_path / "out")
     assert result.summary["n_cells"] > 100
-    # the last bit of a convolution depends on the size of what it is given: an outline may move by a pixel
-    assert len(np.unique(whole)) - 1 == tiled.max()
-    assert np.mean((whole > 0) != (tiled > 0)) < 1e-4
+    assert same_partition(tiled, whole)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -49,9 +47,8 @@ def test_a_stain_is_equalised_in_tiles_as_it_is_whole(small, tmp_path, dtype):
     session.load(small.records, StainFile(image))
     whole, tiled = session.get("cells"), labels_of(tmp_path / "out")
     plain = small.session("stain", [*NETWORK, *model[:2], "nuclei_network.equalize=0"]).get("cells")
-    assert len(np.unique(whole)) - 1 == tiled.max() > 50
-    assert np.mean((whole > 0) != (tiled > 0)) < 1e-4
-    # equalising makes far more of a difference than the last bit of a convolution
+    assert tiled.max() > 50
+    assert same_partition(tiled, whole)
     assert np.mean((whole > 0) != (plain > 0)) > 1e-2
 
 
@@ -69,7 +66,10 @@ def test_a_window_is_equalised_by_its_place_on_the_chip(small):
     assert np.abs(scores[inner] - whole[inner]).mean() < 0.01
 
 
-@pytest.mark.parametrize("changes", [[], ["nuclei_network.equalize=2", "nuclei_network.normalizer=percentile"]])
+@pytest.mark.parametrize(
+    "changes",
+    [[], ["nuclei_network.equalize=2", "nuclei_network.normalizer=percentile"], ["nuclei_network.scale=1.3"]],
+)
 def test_a_network_in_onnx_gives_the_same_nuclei_in_tiles(section, tmp_path, changes):
     model = [f"nuclei_network.model={ENGINES / 'onnx' / 'any.onnx'}", "nuclei_network.engine=onnx"]
     model += ["nuclei_network.tilesize=96", "nuclei_network.context=8", "nuclei_network.threshold=0.85", *changes]
@@ -84,7 +84,6 @@ def test_a_network_of_another_package_is_refused_with_what_to_do(small, tmp_path
     for change, said in (
         (["nuclei_network.engine=cellpose"], "set nuclei_network.engine=stardist"),
         (["nuclei_network.model=2D_versatile_fluo"], "predictor=torch"),
-        (["nuclei_network.engine=onnx", "nuclei_network.scale=1.3"], "multiple of 1/16, such as 1.3125"),
     ):
         with pytest.raises(Unavailable, match=said):
             run_chip(small.chip, tmp_path / said[:9], preset="stain", set=[*NETWORK, *change], tile=256)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segapp.core.engines.model import Model
-from segapp.core.types import InputError
+from segapp.core.types import Cancelled, InputError, Tick
 
 if TYPE_CHECKING:
     from torch import nn
 
 _MODULES: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
+
+_here = threading.local()
 
 
 def network(model: Model) -> nn.Module:
@@ -62,6 +65,8 @@ def network(model: Model) -> nn.Module:
             if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
                 raise InputError(f"the weights of the model {model.name} do not fit its config.json.")
             made = _folded(made.eval())
+        for part in convolutions(made):
+            part.register_forward_pre_hook(_step)
         _MODULES[model] = made
         return made
 
@@ -91,6 +96,76 @@ def reach(module: Any) -> int:
     # pooling and enlarging add: a pixel of the coarsest level stands for all of its square
     steps = [module.grid * 2**level for level in range(len(module.down))]
     return 2 * sum(steps) + 2 * sum(steps[:-1]) + steps[0] + 2 * steps[-1] // 2
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread for what this thread asks.
+
+    The order in which a convolution adds up depends on the number of its threads; an answer would differ in the last
+    bit from machine to machine, and between a window and the whole.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)
+
+
+class Progress:
+    """Ticks at every convolution of a call: a tile takes seconds, and who cancels does not want to wait.
+
+    Parameters
+    ----------
+    tick : Tick
+        Called from this thread alone; where it raises, tiles on other threads end at their next convolution.
+    total : int
+        Convolutions of the whole call.
+    """
+
+    def __init__(self, tick: Tick, total: int) -> None:
+        self.tick, self.total, self.done, self.ended = tick, total, 0, False
+        self.mine, self.lock = threading.get_ident(), threading.Lock()
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Count what this thread asks networks for."""
+        _here.progress = self
+        try:
+            yield
+        finally:
+            _here.progress = None
+
+    def step(self) -> None:
+        """Say that a convolution begins."""
+        if self.ended:
+            raise Cancelled
+        with self.lock:
+            done, self.done = self.done, self.done + 1
+        if threading.get_ident() == self.mine:
+            try:
+                self.tick(min(done, self.total), self.total)
+            except BaseException:
+                self.ended = True
+                raise
+
+
+def convolutions(module: nn.Module) -> list[Any]:
+    """Return the convolutions of a network, in order."""
+    from torch import nn
+
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+
+
+def _step(*_: Any) -> None:
+    progress = getattr(_here, "progress", None)
+    if progress is not None:
+        progress.step()
 
 
 def _folded(module: Any) -> Any:

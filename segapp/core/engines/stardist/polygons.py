@@ -18,6 +18,9 @@ _BLOCK = 4096
 _HALO = 384
 """Side of a block of suppression and what is looked at around it, in px of the network: several nuclei wide."""
 
+_FAR = 2**16
+"""The compiled functions place corners in 32 bits: the same size of number everywhere in an image rounds them alike."""
+
 _MANY = 1_500_000
 """Polygons above which suppression goes block by block, to bound memory; about 60 megapixels of dense tissue."""
 
@@ -80,23 +83,26 @@ def suppress(
 
 def render(
     points: np.ndarray,
+    parts: np.ndarray,
     dist: np.ndarray,
     shape: tuple[int, int],
-    stretch: tuple[float, float] = (1.0, 1.0),
+    stretch: float = 1.0,
     tick: Tick = no_tick,
 ) -> np.ndarray:
     """Draw polygons as labels.
 
     Parameters
     ----------
-    points : (n, 2) float or int
+    points : (n, 2) int64
         Middles (row, column) in px of the image, the most probable polygon first.
+    parts : (n, 2) float64
+        How far the middles lie behind `points`, in px.
     dist : (n, rays) float32
         Distances to the edge.
     shape : (int, int)
         Height and width of the image.
-    stretch : (float, float)
-        Factors of rows and columns from the unit of `dist` to px.
+    stretch : float
+        Factor from the unit of `dist` to px.
     tick : Tick
         Progress and cancel.
 
@@ -105,9 +111,14 @@ def render(
     (H, W) int32
         Polygon i has label i + 1; where two overlap, the more probable one is on top.
 
+    Notes
+    -----
+    Which pixels lie in a polygon is worked out from its own corner: it does not depend on where the polygon lies.
+
     Examples
     --------
-    >>> labels = render(np.array([[4, 4], [4, 8]]), np.full((2, 32), 3.0, np.float32), (9, 13))
+    >>> points = np.array([[4, 4], [4, 8]])
+    >>> labels = render(points, np.zeros((2, 2)), np.full((2, 32), 3.0, np.float32), (9, 13))
     >>> labels[4].tolist()
     [0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 0]
     """
@@ -117,12 +128,18 @@ def render(
     if not len(points):
         return labels
     angles = np.linspace(0, 2 * np.pi, dist.shape[1], endpoint=False)
-    unit = np.array([np.sin(angles) * stretch[0], np.cos(angles) * stretch[1]])
+    unit = np.array([np.sin(angles), np.cos(angles)]) * stretch
     for i in range(len(points) - 1, -1, -1):
         if i % 2000 == 0:
             tick(len(points) - i, len(points))
-        edge = (unit * dist[i] + np.asarray(points[i])[:, None]).astype(np.float32)
-        rows, columns = polygon(edge[0], edge[1], shape)
+        edge = unit * dist[i] + parts[i][:, None]
+        corner = np.floor(edge.min(axis=1))
+        rows, columns = polygon(*(edge - corner[:, None]))
+        rows += points[i, 0] + int(corner[0])
+        columns += points[i, 1] + int(corner[1])
+        if len(rows) and (rows[0] < 0 or rows[-1] >= shape[0] or columns.min() < 0 or columns.max() >= shape[1]):
+            within = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+            rows, columns = rows[within], columns[within]
         labels[rows, columns] = i + 1
     return labels
 
@@ -170,8 +187,9 @@ def _stay(dist: np.ndarray, points: np.ndarray, threshold: float) -> np.ndarray:
     # its threads wait for each other at every polygon: on a busy machine that takes ten times as long as one alone
     if use_threads is not None:
         use_threads(1)
+    far = (points - points.min(axis=0) // _BLOCK * _BLOCK + _FAR + _HALO).astype(np.float32)
     stay: np.ndarray = compiled.c_non_max_suppression_inds(
-        np.ascontiguousarray(dist, np.float32), np.ascontiguousarray(points, np.float32), 1, 1, 0, np.float32(threshold)
+        np.ascontiguousarray(dist, np.float32), far, 1, 1, 0, np.float32(threshold)
     )
     return stay
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from segapp.core._bands import side_by_side, threads
 from segapp.core.engines.model import Model, Nuclei
 from segapp.core.engines.options import FLOOR, StardistParams
-from segapp.core.engines.prepare import equalize, equalize_window, percentiles, resize
-from segapp.core.engines.stardist.network import network, reach
+from segapp.core.engines.prepare import equalize, equalize_window, percentiles
+from segapp.core.engines.resample import STEPS, place, resize, sixteenths
+from segapp.core.engines.stardist.network import Progress, convolutions, network, one_thread, reach
 from segapp.core.engines.stardist.polygons import largest_pieces, render, suppress
-from segapp.core.engines.tiles import tiles, windows
+from segapp.core.engines.tiles import Tile, tiles, window
 from segapp.core.types import Tick, no_tick
 
 _LEAST = np.float32(1e-3)
@@ -43,8 +44,8 @@ class Candidates:
         See `chance`.
     shape : (int, int)
         Height and width of the stain.
-    factor : (float, float)
-        Scaled rows over rows, scaled columns over columns.
+    scale : float
+        Side of the scaled image over that of the stain, a multiple of 1/16.
     prob_thresh, nms_thresh : float
         Thresholds that the network came with.
     statistics : mapping
@@ -57,7 +58,7 @@ class Candidates:
     chance: np.ndarray
     grid: int
     shape: tuple[int, int]
-    factor: tuple[float, float]
+    scale: float
     prob_thresh: float
     nms_thresh: float
     statistics: Mapping[str, Any]
@@ -103,8 +104,9 @@ def fit(
     Notes
     -----
     The tiles overlap by twice as far as the network looks and start at multiples of its coarsest step: their answers
-    are those for the whole image. Memory grows with a tile, and with the number of pixels that may be the middle of a
-    nucleus: about 150 bytes for each.
+    are those for the whole image, to the last bit, since each is worked out on one thread. Tiles are worked out side by
+    side. Memory grows with a tile, and with the number of pixels that may be the middle of a nucleus: about 150 bytes
+    for each.
     """
     levels = equalize(stain, params.equalize) if frozen is None else equalize_window(stain, frozen, at)
     if model.kind == "package":
@@ -120,31 +122,37 @@ def fit(
     step, multiple = known["grid"], known["multiple"]
     context = known["reach"] if params.context == "auto" else params.context
     overlap = 0 if params.min_overlap == "auto" else params.min_overlap
-    cut = tiles(image.shape, params.tilesize, max(context, -(-overlap // 2)), multiple)
+    cut = tiles(image.shape, params.tilesize, max(context, -(-overlap // 2)), multiple, threads())
     rows, columns = (-(-side // step) for side in image.shape)
     chance = np.zeros((rows, columns), np.float32)
-    points, prob, dist = [], [], []
-    with _ticking(known["module"], tick, len(cut)) as advance:
-        for tile, window in windows(image, cut, multiple):
-            some, far = ask((window.astype(np.float32) - np.float32(low)) * gain)
-            inner = tile.inner(step)
-            top, left = tile.rows.start // step, tile.columns.start // step
-            # beyond the end of the image there is only its mirror
-            part = some[inner][: rows - top, : columns - left]
-            chance[top : top + part.shape[0], left : left + part.shape[1]] = part
-            found = np.nonzero(part >= FLOOR)
-            points.append(((np.stack(found, axis=1) + np.array([top, left])) * step).astype(np.int32))
-            prob.append(_rounded(part[found]))
-            dist.append(far[:, inner[0], inner[1]][:, found[0], found[1]].T.astype(np.float32))
-            advance()
+
+    progress = Progress(tick, len(cut) * len(convolutions(known["module"])))
+
+    def answer(tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        seen = window(image, tile, multiple).astype(np.float32)
+        with progress.here():
+            some, far = ask((seen - np.float32(low)) * gain)
+        inner = tile.inner(step)
+        top, left = tile.rows.start // step, tile.columns.start // step
+        # beyond the end of the image there is only its mirror
+        part = some[inner][: rows - top, : columns - left]
+        chance[top : top + part.shape[0], left : left + part.shape[1]] = part
+        found = np.nonzero(part >= FLOOR)
+        points = ((np.stack(found, axis=1) + np.array([top, left])) * step).astype(np.int32)
+        dist = far[:, inner[0], inner[1]][:, found[0], found[1]].T.astype(np.float32)
+        return points, _rounded(part[found]), dist
+
+    found = side_by_side([functools.partial(answer, tile) for tile in cut])
+    tick(progress.total, progress.total)
+    points, prob, dist = (np.concatenate(part) for part in zip(*found, strict=True))
     return Candidates(
-        points=np.concatenate(points),
-        prob=np.concatenate(prob),
-        dist=np.maximum(np.concatenate(dist), _LEAST),
+        points=points,
+        prob=prob,
+        dist=np.maximum(dist, _LEAST),
         chance=chance,
         grid=step,
         shape=levels.shape,
-        factor=(image.shape[0] / levels.shape[0], image.shape[1] / levels.shape[1]),
+        scale=scale,
         prob_thresh=float(model.config.get("prob_thresh", 0.5)),
         nms_thresh=float(model.config.get("nms_thresh", 0.4)),
         statistics={"model": model.name, "scale": round(scale, 4), "black": float(low), "white": float(high)},
@@ -172,7 +180,7 @@ def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Ti
     from segapp.core.engines.stardist.original import predict
 
     low, high = _brightness(levels, params, model)
-    scale = 1.0 if params.scale == "auto" else params.scale
+    scale = 1.0 if params.scale == "auto" else sixteenths(params.scale) / STEPS
     image = resize(levels, scale)
     tick(0, 1)
     told = predict(model, (image.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low)), params.tilesize)
@@ -184,7 +192,7 @@ def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Ti
         chance=told.prob,
         grid=told.grid,
         shape=levels.shape,
-        factor=(image.shape[0] / levels.shape[0], image.shape[1] / levels.shape[1]),
+        scale=scale,
         prob_thresh=told.prob_thresh,
         nms_thresh=told.nms_thresh,
         statistics={"model": model.name, "scale": round(scale, 4), "black": float(low), "white": float(high)},
@@ -213,10 +221,8 @@ def apply(candidates: Candidates, params: StardistParams, tick: Tick = no_tick) 
     sure = np.nonzero(candidates.prob >= least)[0]
     points, dist, prob = candidates.points[sure], candidates.dist[sure], candidates.prob[sure]
     stay = suppress(points, dist, prob, share, tick)
-    # the middle of pixel p lies at p + 0.5
-    middles = (points[stay] + 0.5) / candidates.factor - 0.5
-    stretch = (1 / candidates.factor[0], 1 / candidates.factor[1])
-    labels = render(middles, dist[stay], candidates.shape, stretch, tick)
+    middles = place(points[stay], sixteenths(candidates.scale), STEPS)
+    labels = render(*middles, dist[stay], candidates.shape, 1 / candidates.scale, tick)
     if params.sanitize:
         labels = largest_pieces(labels)
     # a polygon under surer ones, or beyond the edge, leaves no pixel
@@ -235,10 +241,12 @@ def _rounded(prob: np.ndarray) -> np.ndarray:
 def _full(candidates: Candidates) -> np.ndarray:
     """The probabilities at every pixel of the stain, linear between those that the network told."""
     sides = []
-    for size, told, factor in zip(candidates.shape, candidates.chance.shape, candidates.factor, strict=True):
-        at = np.clip(((np.arange(size) + 0.5) * factor - 0.5) / candidates.grid, 0, told - 1).astype(np.float32)
-        low = at.astype(np.int64)
-        sides.append((low, np.minimum(low + 1, told - 1), at - low))
+    for size, told in zip(candidates.shape, candidates.chance.shape, strict=True):
+        # a value stands for the first of `grid` pixels: n/16 * (p + 1/2) - 1/2 of these, over `grid`
+        ahead = (2 * np.arange(size) + 1) * sixteenths(candidates.scale) - STEPS
+        low, rest = np.divmod(ahead, 2 * STEPS * candidates.grid)
+        part = (rest / (2 * STEPS * candidates.grid)).astype(np.float32)
+        sides.append((np.clip(low, 0, told - 1), np.clip(low + 1, 0, told - 1), part))
     (top, bottom, down), (left, right, along) = sides
     made = np.empty(candidates.shape, np.float32)
     for start in range(0, len(top), 512):
@@ -266,14 +274,17 @@ def _scale(
 ) -> float:
     """The factor that was chosen, else that which gives nuclei the size of those in training, where it is known."""
     if params.scale != "auto":
-        return params.scale
+        return sixteenths(params.scale) / STEPS
     diameter = model.config.get("diameter")
     if not diameter:
         return 1.0
     from segapp.core.engines.stardist.size import estimate_scale
 
     black, white = brightness
-    return estimate_scale(levels, ask, diameter=float(diameter), multiple=multiple, black=black, white=white, tick=tick)
+    found = estimate_scale(
+        levels, ask, diameter=float(diameter), multiple=multiple, black=black, white=white, tick=tick
+    )
+    return sixteenths(found) / STEPS
 
 
 def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
@@ -289,38 +300,9 @@ def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
         beyond = [(0, -side % module.multiple) for side in image.shape]
         if any(more for _, more in beyond):
             image = np.pad(image, beyond, mode="symmetric")
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             prob, dist = module(torch.from_numpy(np.ascontiguousarray(image))[None, None].to(device))
         return prob[0].cpu().numpy(), dist[0].cpu().numpy()
 
     known = {"grid": module.grid, "multiple": module.multiple, "reach": reach(module), "module": module}
     return ask, known
-
-
-@contextmanager
-def _ticking(module: Any, tick: Tick, n_tiles: int) -> Iterator[Callable[[], None]]:
-    """Tick at every convolution of this thread: a tile takes seconds, and who cancels does not want to wait."""
-    from torch import nn
-
-    if module is None:
-        yield lambda: tick(0, 0)
-        return
-    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
-    mine, done = threading.get_ident(), [0, 0]
-    total = max(n_tiles * len(convolutions), 1)
-
-    def before(part: Any, inputs: Any) -> None:
-        if threading.get_ident() == mine:
-            tick(min(done[0] * len(convolutions) + done[1], total), total)
-            done[1] += 1
-
-    def advance() -> None:
-        done[0], done[1] = done[0] + 1, 0
-        tick(done[0] * len(convolutions), total)
-
-    handles = [part.register_forward_pre_hook(before) for part in convolutions]
-    try:
-        yield advance
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from segapp.core.engines.prepare import resize
+from segapp.core.engines.resample import resize
 from segapp.core.types import InputError, Tick, no_tick
 
 __all__ = ["estimate_scale"]
@@ -99,7 +99,7 @@ def estimate_scale(
         windows = _windows(image, round(_SIDE / factor))
         for j, window in enumerate(windows):
             tick(i * len(windows) + j, len(_FACTORS) * len(windows))
-            levels = resize(window.astype(np.float32), factor)
+            levels = resize(window, factor).astype(np.float32)
             found.append(_nuclei((levels - np.float32(black)) / np.float32(white - black), ask, multiple))
         prob, wide = (np.concatenate(part) for part in zip(*found, strict=True))
         if not len(prob):
