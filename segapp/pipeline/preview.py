@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
-from segapp.core.score.preview import Box, fit_sample, preview_score, previews, sample_rows
+from segapp.core.score.preview import Box, fit_sample, near, preview_score, previews, sample_rows
 from segapp.core.types import Cancelled, Tick
 from segapp.pipeline.coarse import coarse_cells
 from segapp.pipeline.compute import Snapshot
@@ -64,14 +63,18 @@ def _preview(
         info = fitted.values["statistics"]
     elif snapshot.numbers is not None:
         return None  # the numbers are those of a whole, of which a sample of the inputs says nothing
-    elif isinstance(sample_rows(counts.shape), slice):
-        began = time.perf_counter()
-        taken = {name: needs[name] for name in stage.fit_needs_of(snapshot.choice)}
-        info = stage.fit(params=params, tick=tick, **taken)
-        store.put(key, {"statistics": info}, time.perf_counter() - began)
     else:
-        info, estimated = fit_sample(counts, bins, params, tick), True
+        # fits of the diameter before, or after, are the best place to start from; what is kept is fitted on its own
+        last = store.get(_looked_at(stage_name))
+        from_there = params if last is None else near(params, last.values["statistics"])
+        info, estimated = fit_sample(counts, bins, from_there, tick), not isinstance(sample_rows(counts.shape), slice)
+    store.put(_looked_at(stage_name), {"statistics": info}, 0.0)
     nuclei = needs.get("selected_nuclei")
     scores = preview_score(counts, bins, None if nuclei is None else nuclei > 0, params, info, window, tick)
     scores.flags.writeable = False
     return {names[2]: scores}, estimated
+
+
+def _looked_at(stage_name: str) -> str:
+    """The key of the numbers of the last look at a stage, whatever it was made from."""
+    return f"last look at {stage_name}"

@@ -20,12 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 import segapp.core
 from tests.fuzz.cases import CASES
-from tests.fuzz.harness import SLOWEST, public_functions, run_example
-from tests.fuzz.inputs import Gen
+from tests.fuzz.harness import SLOWEST, inputs, public_functions, run_example
 
 QUICK = 0.005
 """Seconds of a processor, in the middle of 100 calls, below which a function gets the many examples."""
@@ -36,6 +34,8 @@ STUCK = 300.0
 
 COMPILING = 120.0
 """Seconds of a processor for one of the first examples of a function, which compile and import."""
+
+HEAD = f"{'function':44} {'examples':>8} {'slowest':>10}  verdict"
 
 TWICE_EVERY = 8
 """Of the many examples, every so many is run twice to see that the result is the same."""
@@ -62,14 +62,14 @@ def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -
             suppress_health_check=list(HealthCheck),
             phases=(Phase.generate, Phase.shrink),
         )
-        @given(st.data())
-        def body(data: Any) -> None:
+        @given(inputs(case))
+        def body(made: Any) -> None:
             # time of a processor, so that other programs make nothing hang; by the clock, for what waits for ever
             signal.setitimer(signal.ITIMER_PROF, COMPILING if warm else 2 * SLOWEST + 5)
             signal.setitimer(signal.ITIMER_REAL, STUCK)
             try:
                 twice = state["done"] % TWICE_EVERY == 0 or warm
-                seconds = run_example(function, case, Gen(data.draw), twice=twice, timed=not warm)
+                seconds = run_example(function, case, made, twice=twice, timed=not warm)
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
                 signal.setitimer(signal.ITIMER_REAL, 0)
@@ -138,30 +138,34 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="most for one function (600)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="functions at a time (one a processor)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="file for the table")
+    parser.add_argument("--out", type=Path, help="file for the table, written as it grows")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the functions of --out that were ok, go on from there"
+    )
     options = parser.parse_args()
     names = sorted(set(public_functions()) & set(CASES))
     if options.names:
         names = [name for name in names if any(part in name for part in options.names)]
-    rows = [f"{'function':44} {'examples':>8} {'slowest':>10}  verdict"]
-    print(rows[0], flush=True)
+    kept = options.out.read_text(encoding="utf-8").splitlines() if options.resume and options.out.exists() else []
+    rows = {row.split()[0]: row for row in kept if row.endswith("  ok") and row.split()[0] in names}
+    print("\n".join([HEAD, *rows.values()]), flush=True)
     # in a process of its own: threads that OpenCV starts here would be missing in the processes of the functions
     first = multiprocessing.get_context("fork").Process(target=compile_kernels)
     first.start()
     first.join()
     failed = 0
+    todo = [name for name in names if name not in rows]
     for name, done, slowest, verdict, text in judge(
-        names, options.jobs, options.examples, options.seed, options.seconds
+        todo, options.jobs, options.examples, options.seed, options.seconds
     ):
-        rows.append(f"{name:44} {done:8,} {1e3 * slowest:7.1f} ms  {verdict}")
-        print(rows[-1], flush=True)
+        rows[name] = f"{name:44} {done:8,} {1e3 * slowest:7.1f} ms  {verdict}"
+        print(rows[name], flush=True)
         if verdict != "ok":
             failed += 1
             print(text, file=sys.stderr, flush=True)
-    rows.append(f"{len(names)} functions, {failed} failed")
-    print(rows[-1])
-    if options.out:
-        options.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        if options.out:
+            options.out.write_text("\n".join([HEAD, *rows.values()]) + "\n", encoding="utf-8")
+    print(f"{len(rows)} of {len(names)} functions, {failed} failed")
     return int(failed > 0)
 
 

@@ -82,6 +82,12 @@ def _preview(g: Gen):
     return counts, bins, certain, params, fit_score(counts, bins, params), window
 
 
+def _near(g: Gen):
+    mixtures = {str(bin_): g.maybe(lambda: mixture(g).to_json()) for bin_ in range(g.int(1, 3))}
+    pooled = g.maybe(lambda: mixture(g).to_json())
+    return score_params(g), ScoreInfo("EM", g.odd(), {"mixtures": mixtures, "pooled": pooled})
+
+
 def _check_scores(out, counts, bins, certain, params, info):
     shaped(np.float32)(out, counts)
     if params.method != "moran":
@@ -271,6 +277,7 @@ CASES = {
     ),
     "score.nbinom.loss": Case(_loss),
     "score.preview.fit_sample": Case(lambda g: (*bare(g), score_params(g))),
+    "score.preview.near": Case(_near, lambda out, params, _: type(out) is type(params)),
     "score.preview.preview_score": Case(_preview, shaped(np.float32)),
     "score.preview.previews": Case(lambda g: (g.params(METHODS),)),
     "score.preview.sample_rows": Case(lambda g: ((g.int(1, 30_000), g.int(1, 30_000)),)),

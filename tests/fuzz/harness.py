@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 import segapp.core
 from segapp.core.types import Cancelled, InputError, Unavailable
@@ -66,18 +67,27 @@ def public_functions() -> dict[str, Callable[..., Any]]:
     return dict(found.values())
 
 
-def run_example(function: Callable[..., Any], case: Case, gen: Gen, *, twice: bool = True, timed: bool = True) -> float:
-    """Judge one example; the seconds of its slower call.
+@st.composite
+def inputs(draw: Callable[[st.SearchStrategy[Any]], Any], case: Case, largest: int = 64) -> Any:
+    """The arguments of one example; None where the functions that make them refuse what was drawn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return case.make(Gen(draw, largest))
+        except ALLOWED:
+            return None
+
+
+def run_example(
+    function: Callable[..., Any], case: Case, made: Any, *, twice: bool = True, timed: bool = True
+) -> float:
+    """Judge one example of `inputs`; the seconds of its slower call.
 
     A call that compiles and imports what later ones find ready is not `timed`: on a fresh copy that takes longer than
     any call may.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            made = case.make(gen)
-        except ALLOWED:
-            return 0.0
+    if made is None:
+        return 0.0
     args, keywords = made if len(made) == 2 and isinstance(made[1], dict) and isinstance(made[0], tuple) else (made, {})
     before = snapshot((args, keywords))
     seconds, outcome = _call(function, args, keywords)

@@ -4,11 +4,9 @@ import itertools
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from tests.fuzz.cases import CASES
-from tests.fuzz.harness import public_functions, run_example
-from tests.fuzz.inputs import Gen
+from tests.fuzz.harness import inputs, public_functions, run_example
 
 FUNCTIONS = public_functions()
 
@@ -34,8 +32,8 @@ def test_hostile_inputs(name):
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate,),  # `python -m tests.fuzz NAME` looks for the smallest input that fails
     )
-    @given(st.data())
-    def run(data):
-        run_example(FUNCTIONS[name], CASES[name], Gen(data.draw, largest=32), timed=next(done) >= COMPILING)
+    @given(inputs(CASES[name], largest=32))
+    def run(made):
+        run_example(FUNCTIONS[name], CASES[name], made, timed=next(done) >= COMPILING)
 
     run()

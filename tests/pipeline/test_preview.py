@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segapp.core.score import apply_score, fit_score
-from segapp.core.score.preview import fit_sample, preview_score
+from segapp.core.score.preview import fit_sample, near, preview_score
 from segapp.io.samples import load_sample
 from segapp.pipeline.preview import preview
 from segapp.pipeline.session import Session
@@ -112,6 +112,33 @@ def test_a_sample_of_a_large_frame_fits_nearly_what_the_whole_does(monkeypatch, 
     few, all_ = (fit(counts, None, params).statistics["mixtures"]["0"] for fit in (fit_sample, fit_score))
     occupied = [sorted(zip(found["mu"], found["w"], strict=True))[-1] for found in (few, all_)]
     assert occupied[0][0] == pytest.approx(occupied[1][0], rel=0.15)
+
+
+def test_a_fit_that_starts_at_its_neighbour_ends_where_it_would_have_ended(session):
+    held = session.get_many(("total", "bins"))
+    params = session.params["cell_score"]
+    for k, other in ((7, 9), (15, 13), (21, 11)):
+        exact = fit_score(held["total"], held["bins"], params.with_(k=k)).statistics
+        there = near(params.with_(k=k), fit_score(held["total"], held["bins"], params.with_(k=other)))
+        found = fit_score(held["total"], held["bins"], there).statistics
+        assert (found["pooled"] is None) == (exact["pooled"] is None)
+        for bin_, fit in exact["mixtures"].items():
+            assert (found["mixtures"][bin_] is None) == (fit is None)
+            if fit is not None:
+                assert found["mixtures"][bin_]["log_likelihood"] == pytest.approx(fit["log_likelihood"], abs=1e-5)
+    chosen = params.with_(start=((0, 0.5, 0.5, 1.0, 9.0, 2.0, 30.0),))
+    assert near(chosen, fit_score(held["total"], held["bins"], params)) is chosen
+
+
+def test_results_do_not_depend_on_what_was_looked_at_before(session, sample):
+    for k in (9, 11, 7):
+        session.set("cell_score", k=k)
+        session.request(["total", "bins", "selected_nuclei", "cell_scores"], look=(None,))
+    other = Session("sync")
+    other.load(sample.transcripts, sample.stain)
+    other.set("cell_score", k=7)
+    assert np.array_equal(session.peek("cell_scores"), other.get("cell_scores"))
+    assert session.peek("cell_score_info") == other.peek("cell_score_info")
 
 
 def test_a_look_that_fails_leaves_it_to_the_stage_to_tell(session, looked, monkeypatch):

@@ -54,7 +54,8 @@ def resize(image: np.ndarray, scale: float) -> np.ndarray:
     n = sixteenths(scale)
     if n == STEPS:
         return image
-    return _resampled(image, *(max(round(side * n / STEPS), 1) for side in image.shape), n, STEPS)
+    height, width = (max(round(side * n / STEPS), 1) for side in image.shape)
+    return _resampled(image, (height, width), n, STEPS)
 
 
 def restore(image: np.ndarray, scale: float, shape: tuple[int, int]) -> np.ndarray:
@@ -80,7 +81,7 @@ def restore(image: np.ndarray, scale: float, shape: tuple[int, int]) -> np.ndarr
     [[1.0, 1.5, 2.5, 3.0], [1.0, 1.5, 2.5, 3.0]]
     """
     n = sixteenths(scale)
-    return image if n == STEPS else _resampled(image, *shape, STEPS, n)
+    return image if n == STEPS else _resampled(image, shape, STEPS, n)
 
 
 def place(steps: np.ndarray, numerator: int, denominator: int) -> tuple[np.ndarray, np.ndarray]:
@@ -116,13 +117,13 @@ def warm() -> None:
         resize(np.zeros((2, 2), dtype), 2.0)
 
 
-def _resampled(image: np.ndarray, height: int, width: int, numerator: int, denominator: int) -> np.ndarray:
+def _resampled(image: np.ndarray, shape: tuple[int, int], numerator: int, denominator: int) -> np.ndarray:
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         image = image.astype(np.float32)
     image = np.ascontiguousarray(image)
-    rows, by_row = _taps(image.shape[0], height, numerator, denominator)
-    columns, by_column = _taps(image.shape[1], width, numerator, denominator)
-    made = np.empty((height, width), np.float32)
+    rows, by_row = _taps(image.shape[0], shape[0], numerator, denominator)
+    columns, by_column = _taps(image.shape[1], shape[1], numerator, denominator)
+    made = np.empty(shape, np.float32)
 
     def work(first: int, last: int) -> None:
         _weigh(image, rows[first:last], by_row[first:last], columns, by_column, made[first:last])

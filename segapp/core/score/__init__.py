@@ -11,7 +11,7 @@ import numpy as np
 from segapp.core.checks import check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur, gauss_blur_by_bin
 from segapp.core.params import Params
-from segapp.core.score import lookup, mixture, moran, propagation
+from segapp.core.score import _by_count, lookup, mixture, moran, propagation
 from segapp.core.score._by_count import by_count, checked, without_fit
 from segapp.core.score.fitting import count_sums, fit_histograms
 from segapp.core.score.gauss import GaussParams, ScoreParams, fit_gauss, score_gauss
@@ -185,7 +185,7 @@ def apply_score(
 
 def warm() -> None:
     """Compile every kernel of the scoring methods, or load them from the cache."""
-    for module in (lookup, mixture, moran, propagation):
+    for module in (_by_count, lookup, mixture, moran, propagation):
         module.warm()
 
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numba import njit
 
+from segapp.core._bands import by_bands
 from segapp.core.checks import check_counts, check_labels, check_same_shape
 from segapp.core.convolve import circle_sum, circle_sum_by_bin
 from segapp.core.score import lookup
@@ -33,8 +35,10 @@ def circle_sums(counts: np.ndarray, bins: np.ndarray | None, k: int) -> np.ndarr
     if bins is None:
         return circle_sum(counts, k)
     # whole away from seams; at a seam the scaled-up sum is rounded, since the model is one of counts
-    sums = np.rint(circle_sum_by_bin(counts, bins, k))
-    return np.minimum(sums, _LARGEST, out=sums).astype(np.uint32)
+    sums = circle_sum_by_bin(counts, bins, k)
+    made = np.empty(sums.shape, np.uint32)
+    by_bands(lambda first, last: _round(sums[first:last], made[first:last]), sums.shape)
+    return made
 
 
 def without_fit(shape: tuple[int, ...], bins: np.ndarray | None, statistics: Mapping[str, Any]) -> np.ndarray:
@@ -74,3 +78,15 @@ def by_count(
     if len(ids) == 0:
         return np.full(sums.shape, outside, np.float32)
     return lookup.look_up_by_bin(np.stack([row(str(bin_)) for bin_ in ids]), sums, ranks[part], outside)
+
+
+@njit(cache=True, nogil=True)
+def _round(sums: np.ndarray, made: np.ndarray) -> None:
+    for i in range(sums.shape[0]):
+        for j in range(sums.shape[1]):
+            made[i, j] = np.uint32(min(np.rint(sums[i, j]), _LARGEST))
+
+
+def warm() -> None:
+    """Compile the kernel."""
+    _round(np.zeros((1, 1), np.float32), np.empty((1, 1), np.uint32))

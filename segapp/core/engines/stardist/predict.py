@@ -245,8 +245,8 @@ def _full(candidates: Candidates) -> np.ndarray:
         # a value stands for the first of `grid` pixels: n/16 * (p + 1/2) - 1/2 of these, over `grid`
         ahead = (2 * np.arange(size) + 1) * sixteenths(candidates.scale) - STEPS
         low, rest = np.divmod(ahead, 2 * STEPS * candidates.grid)
-        part = (rest / (2 * STEPS * candidates.grid)).astype(np.float32)
-        sides.append((np.clip(low, 0, told - 1), np.clip(low + 1, 0, told - 1), part))
+        behind = (rest / (2 * STEPS * candidates.grid)).astype(np.float32)
+        sides.append((np.clip(low, 0, told - 1), np.clip(low + 1, 0, told - 1), behind))
     (top, bottom, down), (left, right, along) = sides
     made = np.empty(candidates.shape, np.float32)
     for start in range(0, len(top), 512):
