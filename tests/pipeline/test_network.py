@@ -94,4 +94,4 @@ def test_without_a_network_the_table_says_nothing_of_it(sample):
 def test_statistics_of_the_network_are_in_the_recipe(session):
     session.get("network_nuclei")
     found = session.recipe().to_json()["statistics"]["nuclei_network"]["values"]
-    assert found["scale"] == 1.4 and found["model"] == str(TINY)
+    assert found["scale"] == 1.375 and found["model"] == str(TINY)
