@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from segapp.core.score.preview import Box, fit_sample, near, preview_score, previews, sample_rows
+from segapp.core.score.preview import Box, fit_sample, preview_score, previews, sample_rows
 from segapp.core.types import Cancelled, Tick
 from segapp.pipeline.coarse import coarse_cells
 from segapp.pipeline.compute import Snapshot
@@ -64,10 +64,10 @@ def _preview(
     elif snapshot.numbers is not None:
         return None  # the numbers are those of a whole, of which a sample of the inputs says nothing
     else:
-        # fits of the diameter before, or after, are the best place to start from; what is kept is fitted on its own
+        # the diameter before, or after, is the best place to start from; what is kept is fitted on its own
         last = store.get(_looked_at(stage_name))
-        from_there = params if last is None else near(params, last.values["statistics"])
-        info, estimated = fit_sample(counts, bins, from_there, tick), not isinstance(sample_rows(counts.shape), slice)
+        info = fit_sample(counts, bins, params, tick, None if last is None else last.values["statistics"])
+        estimated = not isinstance(sample_rows(counts.shape), slice)
     store.put(_looked_at(stage_name), {"statistics": info}, 0.0)
     nuclei = needs.get("selected_nuclei")
     scores = preview_score(counts, bins, None if nuclei is None else nuclei > 0, params, info, window, tick)

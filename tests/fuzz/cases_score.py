@@ -4,6 +4,7 @@ import numpy as np
 
 from segapp.core.comparison import TAUS
 from segapp.core.score import METHODS, fit_score
+from segapp.core.score.fitting import count_sums
 from segapp.core.score.mask import ScoreMaskParams
 from segapp.core.score.mixture import histogram_weights
 from segapp.core.score.model import Mixture, limits, to_vector
@@ -86,6 +87,17 @@ def _near(g: Gen):
     mixtures = {str(bin_): g.maybe(lambda: mixture(g).to_json()) for bin_ in range(g.int(1, 3))}
     pooled = g.maybe(lambda: mixture(g).to_json())
     return score_params(g), ScoreInfo("EM", g.odd(), {"mixtures": mixtures, "pooled": pooled})
+
+
+def _fit_near(g: Gen):
+    counts, bins = bare(g)
+    params = g.params(METHODS.option(g.pick(("EM+BP", "VI+BP"))), vi_n_epochs=5, em_max_iter=50, k=21)
+    last = fit_score(counts, bins, params.with_(k=g.odd(21)))
+    return (count_sums(counts, bins, params), params, last), {"by_bin": bins is not None}
+
+
+def _fit_one(g: Gen):
+    return histogram(g), g.params(METHODS.option(g.pick(("EM", "VI+BP"))), vi_n_epochs=5, em_max_iter=50), g.int(0, 3)
 
 
 def _check_scores(out, counts, bins, certain, params, info):
@@ -276,8 +288,11 @@ CASES = {
         lambda out, *_: (out <= 1e-9).all(),
     ),
     "score.nbinom.loss": Case(_loss),
+    "score.fitting.add_up": Case(lambda g: ({"1": histogram(g), "2": histogram(g)},)),
+    "score.fitting.fit_one": Case(_fit_one, lambda out, *_: out is None or abs(sum(out.w) - 1) < 1e-9),
+    "score.nearby.fit_near": Case(_fit_near),
+    "score.nearby.near": Case(_near, lambda out, params, _: type(out) is type(params)),
     "score.preview.fit_sample": Case(lambda g: (*bare(g), score_params(g))),
-    "score.preview.near": Case(_near, lambda out, params, _: type(out) is type(params)),
     "score.preview.preview_score": Case(_preview, shaped(np.float32)),
     "score.preview.previews": Case(lambda g: (g.params(METHODS),)),
     "score.preview.sample_rows": Case(lambda g: ((g.int(1, 30_000), g.int(1, 30_000)),)),

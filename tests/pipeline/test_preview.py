@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from segapp.core.score import apply_score, fit_score
-from segapp.core.score.preview import fit_sample, near, preview_score
+from segapp.core.score.nearby import near
+from segapp.core.score.preview import fit_sample, preview_score
 from segapp.io.samples import load_sample
 from segapp.pipeline.preview import preview
 from segapp.pipeline.session import Session
@@ -114,20 +115,31 @@ def test_a_sample_of_a_large_frame_fits_nearly_what_the_whole_does(monkeypatch, 
     assert occupied[0][0] == pytest.approx(occupied[1][0], rel=0.15)
 
 
-def test_a_fit_that_starts_at_its_neighbour_ends_where_it_would_have_ended(session):
+def test_a_fit_that_goes_on_from_its_neighbour_ends_where_it_would_have_ended(session):
     held = session.get_many(("total", "bins"))
     params = session.params["cell_score"]
-    for k, other in ((7, 9), (15, 13), (21, 11)):
+    for k, other in ((7, 9), (15, 13), (21, 23)):
         exact = fit_score(held["total"], held["bins"], params.with_(k=k)).statistics
-        there = near(params.with_(k=k), fit_score(held["total"], held["bins"], params.with_(k=other)))
-        found = fit_score(held["total"], held["bins"], there).statistics
-        assert (found["pooled"] is None) == (exact["pooled"] is None)
+        last = fit_score(held["total"], held["bins"], params.with_(k=other))
+        found = fit_sample(held["total"], held["bins"], params.with_(k=k), last=last).statistics
+        assert [fit is None for fit in found["mixtures"].values()] == [
+            fit is None for fit in last.statistics["mixtures"].values()
+        ]
         for bin_, fit in exact["mixtures"].items():
-            assert (found["mixtures"][bin_] is None) == (fit is None)
-            if fit is not None:
+            if fit is not None and found["mixtures"][bin_] is not None:
                 assert found["mixtures"][bin_]["log_likelihood"] == pytest.approx(fit["log_likelihood"], abs=1e-5)
+
+
+def test_a_fit_goes_on_from_another_only_where_that_is_of_the_same_bins_and_start(session):
+    held = session.get_many(("total", "bins"))
+    params = session.params["cell_score"]
+    exact = fit_score(held["total"], held["bins"], params)
+    without = fit_score(held["total"], None, params.with_(k=9))
+    assert fit_sample(held["total"], held["bins"], params, last=without) == exact
     chosen = params.with_(start=((0, 0.5, 0.5, 1.0, 9.0, 2.0, 30.0),))
-    assert near(chosen, fit_score(held["total"], held["bins"], params)) is chosen
+    assert near(chosen, exact) is chosen
+    started = fit_score(held["total"], held["bins"], chosen)
+    assert fit_sample(held["total"], held["bins"], chosen, last=exact) == started
 
 
 def test_results_do_not_depend_on_what_was_looked_at_before(session, sample):

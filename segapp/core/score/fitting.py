@@ -85,10 +85,7 @@ def fit_histograms(
         for name, histogram in histograms.items()
     ]
     if by_bin and histograms:
-        together = np.zeros(max(len(row) for row in histograms.values()), np.int64)
-        for row in histograms.values():
-            together[: len(row)] += row
-        todo.insert(0, partial(_fit_supported, together, params, overlap, tick, whole=True, bin_=ANY_BIN))
+        todo.insert(0, partial(_fit_supported, add_up(histograms), params, overlap, tick, whole=True, bin_=ANY_BIN))
     tick(0, len(todo))
     found = side_by_side(todo)
     pooled = found.pop(0) if len(found) > len(histograms) else None
@@ -105,21 +102,39 @@ def fit_histograms(
     return ScoreInfo(str(params.method), k, statistics)  # type: ignore[attr-defined]
 
 
-def _borrows(params: Params) -> bool:
-    return isinstance(params, ScoreParams) and getattr(params, "borrow", "off") == "auto"
+def add_up(histograms: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the histogram of all bins together, (N,) int64.
+
+    Examples
+    --------
+    >>> add_up({"1": np.array([1, 2]), "2": np.array([1, 0, 5])}).tolist()
+    [2, 2, 5]
+    """
+    together = np.zeros(max(len(row) for row in histograms.values()), np.int64)
+    for row in histograms.values():
+        together[: len(row)] += row
+    return together
 
 
-def _fit_supported(
-    histogram: np.ndarray, params: Params, overlap: int, tick: Tick, *, whole: bool, bin_: int
-) -> Mixture | None:
-    fit = _fit_one(histogram, params, bin_, tick)
-    if fit is None or not _borrows(params):
-        return fit
-    weighting = params.em_weighting if isinstance(params, MixtureKnobs) else "none"
-    return fit if shows_two(histogram, fit, overlap, weighting, whole=whole) else None
+def fit_one(histogram: np.ndarray, params: Params, bin_: int, tick: Tick = no_tick) -> Mixture | None:
+    """Fit a mixture to the histogram of one bin, whether it shows two populations or not.
 
+    Parameters
+    ----------
+    histogram : (N,) int64
+        Number of pixels with sum 0, 1, 2, ...
+    params : Params
+        One of `METHODS` that fits a mixture.
+    bin_ : int
+        The density bin, by which `params` may say where to start.
+    tick : Tick
+        Progress and cancel.
 
-def _fit_one(histogram: np.ndarray, params: Params, bin_: int, tick: Tick) -> Mixture | None:
+    Returns
+    -------
+    Mixture or None
+        None where fewer than two different sums occur.
+    """
     start = start_of(params.start, bin_) if isinstance(params, StartKnobs) else None
     if isinstance(params, VariationalKnobs):
         return fit_vi(
@@ -141,3 +156,17 @@ def _fit_one(histogram: np.ndarray, params: Params, bin_: int, tick: Tick) -> Mi
         start=start,
         tick=tick,
     )
+
+
+def _borrows(params: Params) -> bool:
+    return isinstance(params, ScoreParams) and getattr(params, "borrow", "off") == "auto"
+
+
+def _fit_supported(
+    histogram: np.ndarray, params: Params, overlap: int, tick: Tick, *, whole: bool, bin_: int
+) -> Mixture | None:
+    fit = fit_one(histogram, params, bin_, tick)
+    if fit is None or not _borrows(params):
+        return fit
+    weighting = params.em_weighting if isinstance(params, MixtureKnobs) else "none"
+    return fit if shows_two(histogram, fit, overlap, weighting, whole=whole) else None

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
-from segapp.core.convolve import circle_kernel
 from segapp.core.params import Params
 from segapp.core.score import CERTAIN_LOG_ODDS, fit_score
 from segapp.core.score._by_count import by_count
-from segapp.core.score.model import Mixture, log_odds_table
+from segapp.core.score.fitting import count_sums
+from segapp.core.score.model import log_odds_table
+from segapp.core.score.nearby import fit_near
 from segapp.core.score.propagation import LOG_ODDS_LIMIT, PropagationKnobs, propagate
-from segapp.core.score.start import ANY_BIN, StartKnobs
+from segapp.core.score.start import StartKnobs
 from segapp.core.squares import spread
 from segapp.core.types import ScoreInfo, Tick, no_tick
 
@@ -30,9 +31,6 @@ HALO = 16
 REACH = 16
 """Pixels that messages travel in a preview. Pixels that take part lie further apart than their neighbours do: as many
 rounds as in `apply_score` would carry them further, and make the preview less like it."""
-
-_LEAST = 1e-9
-"""A start has shares and means above 0."""
 
 Box = tuple[int, int, int, int]
 
@@ -62,67 +60,29 @@ def sample_rows(shape: tuple[int, int]) -> slice | np.ndarray:
     return np.concatenate([np.arange(start, start + STRIPE) for start in starts])
 
 
-def fit_sample(counts: np.ndarray, bins: np.ndarray | None, params: Params, tick: Tick = no_tick) -> ScoreInfo:
-    """Fit the numbers of a method to a sample of the rows: an estimate of what `fit_score` finds on all of them."""
-    rows = sample_rows(counts.shape)
-    if isinstance(rows, slice):
-        return fit_score(counts, bins, params, tick)
-    return fit_score(counts[rows], None if bins is None else bins[rows], params, tick)
-
-
-def near(params: Params, info: ScoreInfo) -> Params:
-    """Return parameters whose fit starts where that of nearly the same counts ended: at another diameter, say.
-
-    From there EM has little left to do: the fit takes a third of the time, and ends in the same optimum or in one that
-    is good enough to look at.
+def fit_sample(
+    counts: np.ndarray,
+    bins: np.ndarray | None,
+    params: Params,
+    tick: Tick = no_tick,
+    last: ScoreInfo | None = None,
+) -> ScoreInfo:
+    """Fit the numbers of a method to a sample of the rows: an estimate of what `fit_score` finds on all of them.
 
     Parameters
     ----------
-    params : Params
-        What is to be looked at.
-    info : ScoreInfo
-        Of an earlier fit, or of an earlier look.
-
-    Returns
-    -------
-    Params
-        `params` as they are where the user has said where to start, or where there was no mixture.
-
-    Examples
-    --------
-    >>> from segapp.core.score import METHODS
-    >>> counts = np.random.default_rng(0).poisson(np.repeat([0.1, 3], 2048).reshape(64, 64)).astype(np.uint32)
-    >>> params = METHODS.option("EM")(k=5)
-    >>> there = near(params.with_(k=7), fit_score(counts, None, params))
-    >>> means = there.start[0][3:5]
-    >>> bool(np.allclose(means, (37 * 0.1, 37 * 3), rtol=0.3))  # 37 px in the circle
-    True
+    counts, bins, params, tick
+        As `fit_score` takes them.
+    last : ScoreInfo, optional
+        What was found a moment ago for nearly the same parameters: the fit goes on from there, see
+        `segapp.core.score.nearby.fit_near`.
     """
-    if not isinstance(params, StartKnobs) or params.start:
-        return params
-    fits = {
-        int(name): fit or info.statistics.get("pooled") for name, fit in info.statistics.get("mixtures", {}).items()
-    }
-    found = {bin_: Mixture.from_json(fit) for bin_, fit in fits.items() if fit}
-    if not found:
-        return params
-    if ANY_BIN not in found:
-        pooled = info.statistics.get("pooled")
-        found[ANY_BIN] = Mixture.from_json(pooled) if pooled else _between(list(found.values()))
-    pixels = [float(circle_kernel(k).sum()) for k in (info.k, int(params.k))]  # type: ignore[attr-defined]
-    more = pixels[1] / pixels[0]
-    rows = []
-    for bin_, fit in found.items():
-        means = [max(mu * more, _LEAST) for mu in fit.mu]
-        shares = [max(share, _LEAST) for share in fit.w]
-        rows.append((bin_, *shares, *means, *(mean + mean**2 / r for mean, r in zip(means, fit.r, strict=True))))
-    return params.with_(start=tuple(rows))
-
-
-def _between(fits: list[Mixture]) -> Mixture:
-    """Return a mixture amid those of several bins."""
-    w, mu, r = (np.mean([getattr(fit, name) for fit in fits], axis=0).tolist() for name in ("w", "mu", "r"))
-    return Mixture(tuple(w), tuple(mu), tuple(r))
+    rows = sample_rows(counts.shape)
+    if not isinstance(rows, slice):
+        counts, bins = counts[rows], None if bins is None else bins[rows]
+    if last is None or not isinstance(params, StartKnobs):
+        return fit_score(counts, bins, params, tick)
+    return fit_near(count_sums(counts, bins, params), params, last, tick, by_bin=bins is not None)
 
 
 def preview_score(
