@@ -38,15 +38,18 @@ def bin_ranks(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ([3, 7], [[-1, 1, 0]])
     """
     largest = int(bins.max(initial=0))
-    if largest >= 2**20:
+    if largest >= _SHORT:
         ids, inverse = np.unique(bins, return_inverse=True)
         shift = 1 if ids[0] == 0 else 0
         return ids[shift:].astype(np.int64), (inverse.reshape(bins.shape) - shift).astype(np.int32)
-    ids = np.flatnonzero(np.bincount(bins.ravel(), minlength=1))
+    bins, ranks = frozen(bins), np.empty(bins.shape, np.int32)
+    occur = by_bands(lambda first, last: _occurring(bins[first:last], largest), bins.shape)
+    ids = np.flatnonzero(np.any(occur, axis=0)) if occur else np.zeros(0, np.int64)
     ids = ids[ids > 0]
     table = np.full(largest + 1, -1, np.int32)
     table[ids] = np.arange(len(ids), dtype=np.int32)
-    return ids, table[bins]
+    by_bands(lambda first, last: _rank(table, bins[first:last], ranks[first:last]), bins.shape)
+    return ids, ranks
 
 
 def histogram(counts: np.ndarray) -> np.ndarray:
@@ -106,6 +109,24 @@ def look_up_by_bin(tables: np.ndarray, counts: np.ndarray, ranks: np.ndarray, ou
 
 
 @njit(cache=True, nogil=True)
+def _occurring(bins: np.ndarray, largest: int) -> np.ndarray:
+    there = np.zeros(largest + 1, np.bool_)
+    height, width = bins.shape
+    for y in range(height):
+        for x in range(width):
+            there[bins[y, x]] = True
+    return there
+
+
+@njit(cache=True, nogil=True)
+def _rank(table: np.ndarray, bins: np.ndarray, ranks: np.ndarray) -> None:
+    height, width = bins.shape
+    for y in range(height):
+        for x in range(width):
+            ranks[y, x] = table[bins[y, x]]
+
+
+@njit(cache=True, nogil=True)
 def _histogram(counts: np.ndarray, size: int) -> np.ndarray:
     out = np.zeros(size, np.int64)
     height, width = counts.shape
@@ -154,5 +175,6 @@ def warm() -> None:
     ranks = np.zeros((2, 2), np.int32)
     histogram(counts)
     histogram_by_bin(counts, ranks, 1)
+    bin_ranks(ranks)
     look_up(np.zeros(2, np.float32), counts)
     look_up_by_bin(np.zeros((1, 2), np.float32), counts, ranks, 0.0)
