@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_labels, check_same_shape
-from segapp.core.label.overlap import areas, contiguous, label_ids
+from segapp.core._bands import by_bands
+from segapp.core.checks import check_labels, check_same_shape, frozen
+from segapp.core.label.overlap import SPARE_IDS, areas, contiguous, label_ids
 from segapp.core.params import Params, knob
 
 
@@ -51,12 +52,7 @@ def apply_limits(cells: np.ndarray, params: LimitsParams) -> tuple[np.ndarray, n
     ([[0, 2, 2, 0, 0, 0]], [[1, 0, 0, 3, 3, 3]])
     """
     cells = check_labels(cells, "cells")
-    dense = contiguous(cells)
-    area = areas(dense)
-    top = math.inf if isinstance(params.max_area, str) else params.max_area
-    kept, ghosts = np.zeros_like(cells), np.zeros_like(cells)
-    _share(cells.ravel(), dense.ravel(), (area >= params.min_area) & (area <= top), kept.ravel(), ghosts.ravel())
-    return kept, ghosts
+    return _share_out(cells, *_set_aside(cells, params))
 
 
 def keep_within_limits(
@@ -90,50 +86,67 @@ def keep_within_limits(
     >>> keep_within_limits(np.array([[1, 2, 0]]), np.array([[1, 2, 2]]), LimitsParams(min_area=2))[0].tolist()
     [[0, 2, 0]]
     """
-    kept, ghosts = apply_limits(cells, params)
+    cells = check_labels(cells, "cells")
+    numbers, aside = _set_aside(cells, params)
+    kept, ghosts = _share_out(cells, numbers, aside)
     if nuclei is None:
         return None, kept, ghosts
     nuclei = check_labels(nuclei, "nuclei")
     check_same_shape({"nuclei": nuclei, "cells": kept})
-    gone = label_ids(ghosts)
-    if not len(gone):
-        return nuclei.copy(), kept, ghosts
-    if int(gone[-1]) > _MOST_IDS:
-        return np.where(np.isin(nuclei, gone), 0, nuclei), kept, ghosts
-    dropped = np.zeros(int(gone[-1]) + 2, np.bool_)
-    dropped[gone] = True  # the last entry stands for all higher ids
-    left = np.empty_like(nuclei)
-    _drop(nuclei.ravel(), dropped, left.ravel())
+    if numbers is not cells:
+        return np.where(np.isin(nuclei, label_ids(ghosts)), 0, nuclei), kept, ghosts
+    source, left = frozen(nuclei), np.empty_like(nuclei)
+    by_bands(lambda first, last: _drop(source[first:last], aside, left[first:last]), nuclei.shape)
     return left, kept, ghosts
 
 
-_MOST_IDS = 1 << 24
+def _set_aside(cells: np.ndarray, params: LimitsParams) -> tuple[np.ndarray, np.ndarray]:
+    """Return cells under numbers that a table can hold, the same array where their ids are, and which go, by number."""
+    numbers = cells if int(cells.max()) <= 4 * cells.size + SPARE_IDS else contiguous(cells)
+    area = areas(numbers)
+    top = math.inf if isinstance(params.max_area, str) else params.max_area
+    aside = (area > 0) & ((area < params.min_area) | (area > top))
+    aside[0] = False
+    return numbers, aside
+
+
+def _share_out(cells: np.ndarray, numbers: np.ndarray, aside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells that stay, and those that are set aside."""
+    source, by_number = frozen(cells), frozen(numbers)
+    kept, ghosts = np.empty_like(cells), np.empty_like(cells)
+    by_bands(
+        lambda first, last: _share(
+            source[first:last], by_number[first:last], aside, kept[first:last], ghosts[first:last]
+        ),
+        cells.shape,
+    )
+    return kept, ghosts
 
 
 @njit(cache=True, nogil=True)
 def _share(
-    cells: np.ndarray, dense: np.ndarray, within: np.ndarray, kept: np.ndarray, ghosts: np.ndarray
+    cells: np.ndarray, numbers: np.ndarray, aside: np.ndarray, kept: np.ndarray, ghosts: np.ndarray
 ) -> None:  # pragma: no cover - compiled
-    """Write every pixel of a cell to one of two images."""
-    for i in range(cells.size):
-        if cells[i] != 0:
-            if within[dense[i]]:
-                kept[i] = cells[i]
-            else:
-                ghosts[i] = cells[i]
+    """Write every pixel of a cell to one of two images, and 0 to the other."""
+    height, width = cells.shape
+    for y in range(height):
+        for x in range(width):
+            goes = aside[numbers[y, x]]
+            kept[y, x] = 0 if goes else cells[y, x]
+            ghosts[y, x] = cells[y, x] if goes else 0
 
 
 @njit(cache=True, nogil=True)
-def _drop(labels: np.ndarray, dropped: np.ndarray, left: np.ndarray) -> None:  # pragma: no cover - compiled
-    """Copy labels without those that are dropped."""
-    last = dropped.size - 1
-    for i in range(labels.size):
-        left[i] = 0 if dropped[min(labels[i], last)] else labels[i]
+def _drop(nuclei: np.ndarray, aside: np.ndarray, left: np.ndarray) -> None:  # pragma: no cover - compiled
+    """Copy nuclei without those of cells that were set aside."""
+    height, width = nuclei.shape
+    for y in range(height):
+        for x in range(width):
+            label = nuclei[y, x]
+            left[y, x] = 0 if label < aside.size and aside[label] else label
 
 
 def warm() -> None:
-    """Compile the kernels on tiny inputs, writeable and read-only."""
-    for writeable in (True, False):
-        labels = np.ones((1, 1), np.int32)
-        labels.flags.writeable = writeable
-        keep_within_limits(labels, labels, LimitsParams(min_area=2))
+    """Compile the kernels on tiny inputs."""
+    labels = np.ones((1, 1), np.int32)
+    keep_within_limits(labels, labels, LimitsParams(min_area=2))
