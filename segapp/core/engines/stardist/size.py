@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from segapp.core._bands import side_by_side
 from segapp.core.engines.resample import resize
 from segapp.core.types import InputError, Tick, no_tick
 
@@ -63,7 +65,7 @@ def estimate_scale(
     black, white : float
         Brightness that is 0 and 1 to the network.
     tick : Tick
-        Progress and cancel, by factor and window.
+        Progress and cancel, by factor.
 
     Returns
     -------
@@ -93,14 +95,16 @@ def estimate_scale(
     """
     if not white > black:
         raise InputError(f"white ({white:g}) must be above black ({black:g}).")
+
+    def seen(window: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        levels = resize(window, factor).astype(np.float32)
+        return _nuclei((levels - np.float32(black)) / np.float32(white - black), ask, multiple)
+
     best, scale = 0.0, 1.0
     for i, factor in enumerate(_FACTORS):
-        found = []
+        tick(i, len(_FACTORS))
         windows = _windows(image, round(_SIDE / factor))
-        for j, window in enumerate(windows):
-            tick(i * len(windows) + j, len(_FACTORS) * len(windows))
-            levels = resize(window, factor).astype(np.float32)
-            found.append(_nuclei((levels - np.float32(black)) / np.float32(white - black), ask, multiple))
+        found = side_by_side([partial(seen, window, factor) for window in windows])
         prob, wide = (np.concatenate(part) for part in zip(*found, strict=True))
         if not len(prob):
             continue
