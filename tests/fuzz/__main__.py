@@ -87,7 +87,7 @@ def fuzz(name: str, examples: int, start: int, most_seconds: float, told: Any) -
         began = time.monotonic()
         while state["done"] < total and time.monotonic() - began < most_seconds:
             run(min(500, total - state["done"]))
-        verdict, text = "ok", ""
+        verdict, text = ("ok" if state["done"] >= total else "TIME IS UP"), ""
     except BaseException:
         verdict, text = "FAILED", traceback.format_exc()
     told.send((state["done"], state["slowest"], verdict, text))
