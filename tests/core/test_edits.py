@@ -166,6 +166,14 @@ def test_bad_edits_are_one_sentence(edit, sentence):
         patch(EditsParams, EditsParams(), {"log": [edit]})
 
 
+def test_limits_know_ids_beyond_any_table():
+    cells = np.zeros((2100, 2100), np.int32)  # so many pixels that a table of this id would be thought worth it
+    cells[:2, :2], cells[9, 9] = 2**24 + 5, 7
+    inner, kept, ghosts = keep_within_limits(cells, cells, LimitsParams(min_area=2))
+    assert kept.max() == 2**24 + 5 and (kept > 0).sum() == 4 and np.array_equal(inner, kept)
+    assert ghosts.max() == 7 and (ghosts > 0).sum() == 1
+
+
 def test_limits():
     nuclei, cells = two_cells()
     cells = cells.copy()

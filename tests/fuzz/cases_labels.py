@@ -250,6 +250,7 @@ CASES = {
     "label.nuclei_rna.label_nuclei_rna": Case(_nuclei_rna, check_labels_out),
     "label.overlap.overlaps": Case(two_label_images, lambda out, *_: (out[2] > 0).all()),
     "label.overlap.areas": Case(lambda g: (g.labels(g.shape()),), lambda out, labels: out.sum() == np.size(labels)),
+    "label.overlap.fits_table": Case(one_label_image, lambda out, labels: out or int(np.max(labels)) > np.size(labels)),
     "label.overlap.label_ids": Case(
         one_label_image, lambda out, labels: np.array_equal(out, np.unique(labels)[np.unique(labels) > 0])
     ),

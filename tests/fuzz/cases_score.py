@@ -289,6 +289,9 @@ CASES = {
     ),
     "score.nbinom.loss": Case(_loss),
     "score.fitting.add_up": Case(lambda g: ({"1": histogram(g), "2": histogram(g)},)),
+    "score.fitting.as_info": Case(
+        lambda g: (score_params(g), {"1": g.maybe(lambda: mixture(g))}, g.maybe(lambda: mixture(g)))
+    ),
     "score.fitting.fit_one": Case(_fit_one, lambda out, *_: out is None or abs(sum(out.w) - 1) < 1e-9),
     "score.nearby.fit_near": Case(_fit_near),
     "score.nearby.near": Case(_near, lambda out, params, _: type(out) is type(params)),

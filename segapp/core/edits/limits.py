@@ -10,7 +10,7 @@ from numba import njit
 
 from segapp.core._bands import by_bands
 from segapp.core.checks import check_labels, check_same_shape, frozen
-from segapp.core.label.overlap import SPARE_IDS, areas, contiguous, label_ids
+from segapp.core.label.overlap import areas, contiguous, fits_table, label_ids
 from segapp.core.params import Params, knob
 
 
@@ -102,7 +102,7 @@ def keep_within_limits(
 
 def _set_aside(cells: np.ndarray, params: LimitsParams) -> tuple[np.ndarray, np.ndarray]:
     """Return cells under numbers that a table can hold, the same array where their ids are, and which go, by number."""
-    numbers = cells if int(cells.max()) <= 4 * cells.size + SPARE_IDS else contiguous(cells)
+    numbers = cells if fits_table(cells) else contiguous(cells)
     area = areas(numbers)
     top = math.inf if isinstance(params.max_area, str) else params.max_area
     aside = (area > 0) & ((area < params.min_area) | (area > top))

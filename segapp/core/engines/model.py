@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import threading
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -70,6 +73,30 @@ class Found:
 
     nuclei: Nuclei
     statistics: Mapping[str, Any]
+
+
+def once_a_model(make: Callable[[Model], Any]) -> Callable[[Model], Any]:
+    """Keep what a function makes of a model for as long as there is the model; threads wait for each other.
+
+    Examples
+    --------
+    >>> asked = []
+    >>> name_of = once_a_model(lambda model: asked.append(1) or model.name)
+    >>> model = Model("any", "segapp")
+    >>> name_of(model), name_of(model), len(asked)
+    ('any', 'any', 1)
+    """
+    found: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
+    lock = threading.Lock()
+
+    @functools.wraps(make)
+    def call(model: Model) -> Any:
+        with lock:
+            if model not in found:
+                found[model] = make(model)
+            return found[model]
+
+    return call
 
 
 def optional(package: str, extra: str, what: str) -> ModuleType:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-import threading
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from segapp.core.engines.model import Model, Nuclei, mean_probability, optional
+from segapp.core.engines.model import Model, Nuclei, mean_probability, once_a_model, optional
 from segapp.core.engines.options import OnnxParams
 from segapp.core.engines.prepare import equalize, equalize_window, moments_of, percentiles, percentiles_of
 from segapp.core.engines.resample import STEPS, resize, restore, sixteenths
 from segapp.core.label.watershed import NucleiWatershedParams, label_nuclei
 from segapp.core.types import InputError, Tick, no_tick
-
-_SESSIONS: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
 
 _SHARES = (1.0, 99.8)
 """Percentiles that are 0 and 1 to the network with ``normalizer=percentile``."""
@@ -213,16 +208,9 @@ def _mirrored(start: int, size: int, side: int) -> np.ndarray:
     return np.where(at < side, at, 2 * side - 1 - at)
 
 
+@once_a_model
 def _open(model: Model) -> Any:
-    """Return the network of a model, read once."""
-    with _LOCK:
-        made = _SESSIONS.get(model)
-        if made is None:
-            made = _SESSIONS[model] = _read(model)
-        return made
-
-
-def _read(model: Model) -> Any:
+    """Return the network of a model."""
     runtime = optional("onnxruntime", "'segapp[onnx]'", "nuclei_network.engine=onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 3

@@ -22,6 +22,17 @@ def sixteenths(scale: float) -> int:
     return max(round(scale * STEPS), 1)
 
 
+def to_sixteenth(scale: float) -> float:
+    """Return the nearest scale that is a multiple of 1/16.
+
+    Examples
+    --------
+    >>> to_sixteenth(1.13)
+    1.125
+    """
+    return sixteenths(scale) / STEPS
+
+
 def resize(image: np.ndarray, scale: float) -> np.ndarray:
     """Enlarge or shrink an image by a multiple of 1/16.
 

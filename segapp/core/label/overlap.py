@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numba import njit
 
-from segapp.core.checks import check_labels, check_same_shape, check_table_of_ids
+from segapp.core.checks import LONGEST_TABLE, check_labels, check_same_shape, check_table_of_ids
 from segapp.core.label._meeting import SPARE_IDS, meet
 from segapp.core.types import InputError
 
@@ -72,6 +72,22 @@ def areas(labels: np.ndarray) -> np.ndarray:
     return _areas(labels.ravel(), check_table_of_ids(labels, "labels"))
 
 
+def fits_table(labels: np.ndarray) -> bool:
+    """Return whether a table of all ids is worth its room: huge ids with gaps are ranked instead.
+
+    Parameters
+    ----------
+    labels : (H, W) int32
+        From `segapp.core.checks.check_labels`.
+
+    Examples
+    --------
+    >>> fits_table(np.array([[0, 7]], np.int32)), fits_table(np.array([[0, 2**30]], np.int32))
+    (True, False)
+    """
+    return int(labels.max()) < min(4 * labels.size + SPARE_IDS + 1, LONGEST_TABLE)
+
+
 def label_ids(labels: np.ndarray) -> np.ndarray:
     """Return the ids that occur, in ascending order, without the background.
 
@@ -90,7 +106,7 @@ def label_ids(labels: np.ndarray) -> np.ndarray:
     [7, 300]
     """
     labels = check_labels(labels, "labels")
-    if int(labels.max()) > 4 * labels.size + SPARE_IDS:
+    if not fits_table(labels):
         ids = np.unique(labels)
     else:
         ids = np.flatnonzero(_present(labels.ravel(), int(labels.max()) + 1)).astype(np.int32)
@@ -117,7 +133,7 @@ def contiguous(labels: np.ndarray) -> np.ndarray:
     """
     labels = check_labels(labels, "labels")
     ids = label_ids(labels)
-    if int(labels.max()) > 4 * labels.size + SPARE_IDS:
+    if not fits_table(labels):
         return np.where(labels > 0, np.searchsorted(ids, labels) + 1, 0).astype(np.int32)
     if len(ids) == labels.max():
         return labels.copy()

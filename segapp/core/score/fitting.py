@@ -78,8 +78,7 @@ def fit_histograms(
     -------
     ScoreInfo
     """
-    k = int(params.k)  # type: ignore[attr-defined]
-    overlap = int(circle_kernel(k).sum())
+    overlap = int(circle_kernel(int(params.k)).sum())  # type: ignore[attr-defined]
     todo = [
         partial(_fit_supported, histogram, params, overlap, tick, whole=not by_bin, bin_=int(name))
         for name, histogram in histograms.items()
@@ -95,11 +94,16 @@ def fit_histograms(
         fits[name] = None if borrows and _borrows(params) else fit
     if all(fit is not None for fit in fits.values()):
         pooled = None
+    return as_info(params, fits, pooled)
+
+
+def as_info(params: Params, fits: Mapping[str, Mixture | None], pooled: Mixture | None) -> ScoreInfo:
+    """Return mixtures by bin, and that of all bins where one borrows it, as the numbers of a method."""
     statistics = {
         "mixtures": {name: None if fit is None else fit.to_json() for name, fit in fits.items()},
         "pooled": None if pooled is None else pooled.to_json(),
     }
-    return ScoreInfo(str(params.method), k, statistics)  # type: ignore[attr-defined]
+    return ScoreInfo(str(params.method), int(params.k), statistics)  # type: ignore[attr-defined]
 
 
 def add_up(histograms: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from segapp.core._bands import side_by_side
 from segapp.core.convolve import circle_kernel
 from segapp.core.params import Params
-from segapp.core.score.fitting import add_up, fit_histograms, fit_one
+from segapp.core.score.fitting import add_up, as_info, fit_histograms, fit_one
 from segapp.core.score.model import Mixture
 from segapp.core.score.start import ANY_BIN, StartKnobs
 from segapp.core.types import ScoreInfo, Tick, no_tick
@@ -62,9 +62,8 @@ def fit_near(
     fits = side_by_side(
         [partial(fit_one, row, from_there, bin_, tick) for row, bin_ in zip(todo.values(), bins, strict=True)]
     )
-    found = {name: None if fit is None else fit.to_json() for name, fit in zip(todo, fits, strict=True)}
-    statistics = {"mixtures": {name: found.get(name) for name in histograms}, "pooled": found.get("pooled")}
-    return ScoreInfo(str(params.method), int(params.k), statistics)  # type: ignore[attr-defined]
+    found = dict(zip(todo, fits, strict=True))
+    return as_info(params, {name: found.get(name) for name in histograms}, found.get("pooled"))
 
 
 def near(params: Params, info: ScoreInfo) -> Params:

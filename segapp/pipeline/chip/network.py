@@ -11,7 +11,7 @@ import numpy as np
 from segapp.core import tiling
 from segapp.core.engines import clahe, onnx
 from segapp.core.engines.prepare import percentiles_of
-from segapp.core.engines.resample import STEPS, sixteenths
+from segapp.core.engines.resample import to_sixteenth
 from segapp.core.engines.stardist import predict as stardist
 from segapp.core.stain import find_range_of, to_levels
 from segapp.core.tiling import Box, Window
@@ -101,7 +101,7 @@ class NetworkGather:
             self.bounds = (0.0, 1.0) if shares is None else percentiles_of(whole, *shares)
             return None
         scales = [part for part in parts if part is not None] or [1.0]
-        scale = sixteenths(float(np.median(scales))) / STEPS
+        scale = to_sixteenth(float(np.median(scales)))
         return self._fitted({"scale": scale, "black": self.bounds[0], "white": self.bounds[1]})
 
     def _settle_onnx(self, parts: Iterable[Any], params: Any) -> Any | None:

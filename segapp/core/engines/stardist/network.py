@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segapp.core.engines.model import Model
+from segapp.core.engines.model import Model, once_a_model
 from segapp.core.types import Cancelled, InputError, Tick
 
 if TYPE_CHECKING:
     from torch import nn
 
-_MODULES: weakref.WeakKeyDictionary[Model, Any] = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
-
 _here = threading.local()
 
 
+@once_a_model
 def network(model: Model) -> nn.Module:
     """Return the torch module of a model, made once: weights loaded, batch normalisation folded in, not for training.
 
@@ -42,33 +39,29 @@ def network(model: Model) -> nn.Module:
     """
     import torch
 
-    with _LOCK:
-        made = _MODULES.get(model)
-        if made is not None:
-            return made
-        if model.kind == "keras":
-            from segapp.core.engines.stardist.keras_unet import KerasUnet
+    made: Any
+    if model.kind == "keras":
+        from segapp.core.engines.stardist.keras_unet import KerasUnet
 
-            made = KerasUnet(model.config, model.weights).eval()
-        else:
-            from segapp.core.engines.stardist.unet import build
+        made = KerasUnet(model.config, model.weights).eval()
+    else:
+        from segapp.core.engines.stardist.unet import build
 
-            if not isinstance(model.config.get("architecture"), Mapping):
-                raise InputError(f"the model {model.name} cannot be opened: its config.json describes no network.")
-            made = build(model.config["architecture"])
-            weights = {name: torch.from_numpy(np.array(value)) for name, value in model.weights.items()}
-            try:
-                # how many batches the normalisation has seen matters to training alone, and may be left out
-                missing, unknown = made.load_state_dict(weights, strict=False)
-            except RuntimeError:
-                missing, unknown = ["shapes"], []
-            if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
-                raise InputError(f"the weights of the model {model.name} do not fit its config.json.")
-            made = _folded(made.eval())
-        for part in convolutions(made):
-            part.register_forward_pre_hook(_step)
-        _MODULES[model] = made
-        return made
+        if not isinstance(model.config.get("architecture"), Mapping):
+            raise InputError(f"the model {model.name} cannot be opened: its config.json describes no network.")
+        made = build(model.config["architecture"])
+        weights = {name: torch.from_numpy(np.array(value)) for name, value in model.weights.items()}
+        try:
+            # how many batches the normalisation has seen matters to training alone, and may be left out
+            missing, unknown = made.load_state_dict(weights, strict=False)
+        except RuntimeError:
+            missing, unknown = ["shapes"], []
+        if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
+            raise InputError(f"the weights of the model {model.name} do not fit its config.json.")
+        made = _folded(made.eval())
+    for part in convolutions(made):
+        part.register_forward_pre_hook(_step)
+    return made
 
 
 def reach(module: Any) -> int:

@@ -13,7 +13,7 @@ from segapp.core._bands import side_by_side, threads
 from segapp.core.engines.model import Model, Nuclei
 from segapp.core.engines.options import FLOOR, StardistParams
 from segapp.core.engines.prepare import equalize, equalize_window, percentiles
-from segapp.core.engines.resample import STEPS, place, resize, sixteenths
+from segapp.core.engines.resample import STEPS, place, resize, sixteenths, to_sixteenth
 from segapp.core.engines.stardist.network import Progress, convolutions, network, one_thread, reach
 from segapp.core.engines.stardist.polygons import largest_pieces, render, suppress
 from segapp.core.engines.tiles import Tile, tiles, window
@@ -180,7 +180,7 @@ def _original(levels: np.ndarray, params: StardistParams, model: Model, tick: Ti
     from segapp.core.engines.stardist.original import predict
 
     low, high = _brightness(levels, params, model)
-    scale = 1.0 if params.scale == "auto" else sixteenths(params.scale) / STEPS
+    scale = 1.0 if params.scale == "auto" else to_sixteenth(params.scale)
     image = resize(levels, scale)
     tick(0, 1)
     told = predict(model, (image.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low)), params.tilesize)
@@ -242,10 +242,10 @@ def _full(candidates: Candidates) -> np.ndarray:
     """The probabilities at every pixel of the stain, linear between those that the network told."""
     sides = []
     for size, told in zip(candidates.shape, candidates.chance.shape, strict=True):
-        # a value stands for the first of `grid` pixels: n/16 * (p + 1/2) - 1/2 of these, over `grid`
-        ahead = (2 * np.arange(size) + 1) * sixteenths(candidates.scale) - STEPS
-        low, rest = np.divmod(ahead, 2 * STEPS * candidates.grid)
-        behind = (rest / (2 * STEPS * candidates.grid)).astype(np.float32)
+        # a value stands for the first of `grid` pixels of the scaled image
+        at, further = place(np.arange(size), STEPS, sixteenths(candidates.scale))
+        low, first = np.divmod(at, candidates.grid)
+        behind = ((first + further) / candidates.grid).astype(np.float32)
         sides.append((np.clip(low, 0, told - 1), np.clip(low + 1, 0, told - 1), behind))
     (top, bottom, down), (left, right, along) = sides
     made = np.empty(candidates.shape, np.float32)
@@ -274,7 +274,7 @@ def _scale(
 ) -> float:
     """The factor that was chosen, else that which gives nuclei the size of those in training, where it is known."""
     if params.scale != "auto":
-        return sixteenths(params.scale) / STEPS
+        return to_sixteenth(params.scale)
     diameter = model.config.get("diameter")
     if not diameter:
         return 1.0
@@ -284,7 +284,7 @@ def _scale(
     found = estimate_scale(
         levels, ask, diameter=float(diameter), multiple=multiple, black=black, white=white, tick=tick
     )
-    return sixteenths(found) / STEPS
+    return to_sixteenth(found)
 
 
 def _ask(model: Model) -> tuple[Ask, dict[str, Any]]:
