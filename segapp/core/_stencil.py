@@ -77,50 +77,49 @@ def sum_chords(
 
 
 @njit(cache=True, nogil=True)
-def sum_shifted(
+def sum_small(
     counts: np.ndarray,
-    half: np.ndarray,
+    k: int,
     rows: np.ndarray,
-    pair: np.ndarray,
+    cross: np.ndarray,
     line: np.ndarray,
     total: np.ndarray,
     first: int,
     last: int,
 ) -> None:
-    """Do what `sum_chords` does by adding every pixel of the circle, which is faster for a small one.
+    """Do what `sum_chords` does for a circle of 3 or 5 px by adding its pixels, which is faster.
 
-    Rows at the same distance above and below are added first; nothing waits for the pixel before it, as in a running
-    sum.
+    A circle of 3 px is three pixels of its middle row, one above and one below. One of 5 px is three pixels of the sum
+    of three rows, two more of the middle row, one above and one below. Nothing waits for the pixel before it, as in a
+    running sum.
 
     Parameters
     ----------
-    counts, half, total, first, last
+    counts, total, first, last
         As for `sum_chords`.
+    k : int
+        Diameter in px, 3 or 5.
     rows : (k, W + k - 1) array of unsigned integers
         Room for the rows that a circle crosses, with their mirrored ends.
-    pair : (W + k - 1,) array of that dtype
-        Room for the sum of two of them.
+    cross : (W + k - 1,) array of that dtype
+        Room for the sum of three of them.
     line : (W,) array of that dtype
         Room for one row of the result.
     """
     height, width = counts.shape
-    k = half.size
     r = k // 2
     for y in range(first, last + 2 * r):
         _extend(counts[mirror(y - r, height)], r, rows[y % k])
         if y < first + 2 * r:
             continue
         middle = rows[(y - r) % k]
-        _copy(middle[r : r + width], line)
-        _add_beside(middle, r, half[r], line)
-        for j in range(1, r + 1):
-            above, below = rows[(y - r - j) % k], rows[(y - r + j) % k]
-            if half[r + j] == 0:
-                _add_two(above[r : r + width], below[r : r + width], line)
-            else:
-                _add(above, below, pair)
-                _add_one(pair[r : r + width], line)
-                _add_beside(pair, r, half[r + j], line)
+        top, bottom = rows[(y - 2 * r) % k][r : r + width], rows[y % k][r : r + width]
+        if r == 1:
+            _add_five(middle[:width], middle[1 : width + 1], middle[2:], top, bottom, line)
+        else:
+            _add_three(middle, rows[(y - r - 1) % k], rows[(y - r + 1) % k], cross)
+            _add_five(middle[:width], middle[4:], cross[2 : width + 2], top, bottom, line)
+            _add_two(cross[1 : width + 1], cross[3 : width + 3], line)
         _copy(line, total[y - 2 * r])
 
 
@@ -167,16 +166,15 @@ def _extend(row: np.ndarray, r: int, extended: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _add_beside(extended: np.ndarray, r: int, most: int, line: np.ndarray) -> None:
-    """Add the pixels 1 to `most` px to the left and to the right."""
-    for d in range(1, most + 1):
-        _add_two(extended[r - d : r - d + line.size], extended[r + d : r + d + line.size], line)
+def _add_three(a: np.ndarray, b: np.ndarray, c: np.ndarray, to: np.ndarray) -> None:
+    for x in range(to.size):
+        to[x] = a[x] + b[x] + c[x]
 
 
 @njit(cache=True, nogil=True)
-def _add_one(a: np.ndarray, line: np.ndarray) -> None:
-    for x in range(line.size):
-        line[x] += a[x]
+def _add_five(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, e: np.ndarray, to: np.ndarray) -> None:
+    for x in range(to.size):
+        to[x] = a[x] + b[x] + c[x] + d[x] + e[x]
 
 
 @njit(cache=True, nogil=True)

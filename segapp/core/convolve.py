@@ -11,7 +11,7 @@ from numba import njit
 from segapp.core import _torch
 from segapp.core._bands import by_bands
 from segapp.core._seams import seam_pixels, sum_at_seams
-from segapp.core._stencil import mirror_101, sum_chords, sum_shifted
+from segapp.core._stencil import mirror_101, sum_chords, sum_small
 from segapp.core.checks import check_counts, check_image, check_labels, check_odd, check_same_shape, frozen
 from segapp.core.device import device
 from segapp.core.types import InputError
@@ -19,6 +19,7 @@ from segapp.core.types import InputError
 _ALL_PIXELS_TO = 5
 """Diameter to which adding every pixel of the circle is faster than running sums."""
 
+_UINT8_MAX = 2**8 - 1
 _UINT16_MAX = 2**16 - 1
 _UINT32_MAX = 2**32 - 1
 
@@ -82,10 +83,9 @@ def circle_sum(counts: np.ndarray, k: int) -> np.ndarray:
            [1000, 1000, 1000, 1000]], dtype=uint32)
     """
     counts = check_counts(counts, "counts")
-    kernel = circle_kernel(k)
-    if k == 1:
+    if check_odd(k, "k") == 1:
         return counts.copy()
-    return _circle_sum(counts, kernel, np.uint32)
+    return _circle_sum(counts, k, np.uint32)
 
 
 def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarray:
@@ -123,8 +123,7 @@ def circle_sum_by_bin(counts: np.ndarray, bins: np.ndarray, k: int) -> np.ndarra
     counts = check_counts(counts, "counts")
     bins = check_labels(bins, "bins")
     check_same_shape({"counts": counts, "bins": bins})
-    kernel = circle_kernel(k)
-    total = _circle_sum(counts, kernel, np.float32)
+    total = _circle_sum(counts, check_odd(k, "k"), np.float32)
     if k > 1:
         sum_at_seams(total, counts, bins, _half_chords(k))
     _clear_outside(total, bins)
@@ -217,7 +216,7 @@ def warm() -> None:
     bins = np.ones((13, 13), np.int32)
     bins[:, 5:] = 2
     gauss_blur_by_bin(counts, bins, 3)
-    for brightest in (1, _UINT16_MAX):  # summed in 16 and in 32 bits
+    for brightest in (1, _UINT8_MAX, _UINT16_MAX):  # summed in 8, 16 and 32 bits
         counts[6, 6] = brightest
         for k in (3, 9):
             circle_sum(counts, k)
@@ -226,16 +225,14 @@ def warm() -> None:
     circle_sum(counts, 3)
 
 
-def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarray:
-    k = len(kernel)
-    most = int(counts.max()) * int(kernel.sum())
+def _circle_sum(counts: np.ndarray, k: int, dtype: type) -> np.ndarray:
+    half = _half_chords(k)
+    most = int(counts.max()) * int((2 * half + 1).sum())
     where = device()
     if where != "cpu" and most <= _UINT32_MAX:
-        return _torch.circle_sum(counts, _half_chords(k), where).astype(dtype)
-    # the processor adds twice as many numbers of 16 bits at once
-    wide = np.uint16 if most <= _UINT16_MAX else np.uint32 if most <= _UINT32_MAX else np.uint64
-    total: np.ndarray = np.empty(counts.shape, dtype if most <= _UINT32_MAX else wide)
-    _sum_rows(counts, k, wide, total)
+        return _torch.circle_sum(counts, half, where).astype(dtype)
+    total: np.ndarray = np.empty(counts.shape, dtype if most <= _UINT32_MAX else np.uint64)
+    _sum_rows(counts, k, half, most, total)
     if most <= _UINT32_MAX:
         return total
     if total.max() > _UINT32_MAX:
@@ -243,20 +240,22 @@ def _circle_sum(counts: np.ndarray, kernel: np.ndarray, dtype: type) -> np.ndarr
     return total.astype(dtype)
 
 
-def _sum_rows(counts: np.ndarray, k: int, wide: type, total: np.ndarray) -> None:
-    """Write the sums over a circle, which `wide` holds."""
-    source, half, width = frozen(counts), _half_chords(k), counts.shape[1]
+def _sum_rows(counts: np.ndarray, k: int, half: np.ndarray, most: int, total: np.ndarray) -> None:
+    """Write the sums over a circle, none of which is above `most`."""
+    source, width = frozen(counts), counts.shape[1]
+    small = k <= _ALL_PIXELS_TO and most <= _UINT16_MAX
+    # the processor adds twice as many numbers of half the bits at once
+    narrow = np.uint8 if small and most <= _UINT8_MAX else np.uint16
+    wide = narrow if most <= _UINT16_MAX else np.uint32 if most <= _UINT32_MAX else np.uint64
 
     def add_all(first: int, last: int) -> None:
-        pair: np.ndarray = np.empty(width + k - 1, wide)
-        line: np.ndarray = np.empty(width, wide)
-        sum_shifted(source, half, np.empty((k, pair.size), wide), pair, line, total, first, last)
+        rows, line = np.empty((k + 1, width + k - 1), wide), np.empty(width, wide)
+        sum_small(source, k, rows[:k], rows[k], line, total, first, last)
 
     def add_chords(first: int, last: int) -> None:
         # unsigned, so a running sum may wrap: the difference of two is right all the same
         sum_chords(source, half, np.zeros((k, width + k), wide), np.empty(width, wide), total, first, last)
 
-    small = wide == np.uint16 and k <= _ALL_PIXELS_TO
     by_bands(add_all if small else add_chords, counts.shape, k - 1)
 
 

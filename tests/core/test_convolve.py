@@ -25,7 +25,7 @@ def test_one_hot_pixel_draws_the_kernel() -> None:
 @given(
     k=st.sampled_from([1, 3, 5, 7, 9, 11, 17, 25]),
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    top=st.sampled_from([1, 5, 255, 70_000, 10_000_000]),
+    top=st.sampled_from([1, 19, 20, 255, 70_000, 10_000_000]),
     seed=st.integers(0, 99),
 )
 def test_circle_sums_are_exact_for_every_diameter_shape_and_magnitude(
@@ -53,10 +53,10 @@ def test_sums_above_65535_in_one_pixel_are_exact() -> None:
     assert circle_sum(counts, 3)[3, 3] == 300_000_000 + 4 * 70_001
 
 
-@pytest.mark.parametrize("brightest", [50, 2**16, 2**29])
+@pytest.mark.parametrize("brightest", [15, 50, 2**16, 2**29])
 @pytest.mark.parametrize("k", [3, 5, 7])
-def test_bands_meet_without_a_seam_in_16_32_and_64_bits(k: int, brightest: int) -> None:
-    counts = np.random.default_rng(0).integers(0, 50, (1600, 400))
+def test_bands_meet_without_a_seam_in_8_to_64_bits(k: int, brightest: int) -> None:
+    counts = np.random.default_rng(0).integers(0, min(brightest, 50), (1600, 400))
     bands = _bands.bands(counts.shape, k - 1)
     assert len(bands) > 3
     for first, last in bands[1:3]:

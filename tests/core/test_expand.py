@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segapp.core.label.expand import count_unassigned, expand
+from segapp.core.label.expand import expand, grow
 from segapp.core.types import Cancelled, InputError
 
 labelings = arrays(np.int32, (6, 8), elements=st.sampled_from([0, 0, 0, 0, 0, 1, 2, 5]))
@@ -90,8 +90,9 @@ def test_huge_ids_do_not_need_huge_tables():
 def test_unassigned_is_counted_by_reason():
     labels = np.array([[1, 0, 0, 0, 0, 0, 0, 0]])
     mask = np.array([[0, 1, 1, 1, 1, 0, 1, 1]], bool)
-    grown = expand(labels, distance=3, max_area=3, mask=mask)
-    assert count_unassigned(labels, grown, mask, distance=3) == (3, 1)
+    grown = grow(labels, distance=3, max_area=3, mask=mask)
+    assert grown.labels.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0]]
+    assert (grown.too_far, grown.too_large) == (3, 1)
 
 
 def test_cancel_and_bad_input():

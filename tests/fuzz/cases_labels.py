@@ -43,6 +43,12 @@ def _check_grown(out, labels, *, distance, max_area, mask):
     assert all(size <= max(max_area, before[i]) for i, size in zip(ids, sizes, strict=True))
 
 
+def _check_growth(out, labels, *, distance, max_area, mask):
+    _check_grown(out.labels, labels, distance=distance, max_area=max_area, mask=mask)
+    left = (out.labels == 0) & (True if mask is None else np.asarray(mask) != 0)
+    assert (out.too_far + out.too_large, min(out.too_far, out.too_large) >= 0) == (left.sum(), True)
+
+
 def _check_two(out, first, second):
     labels, provenance = out
     check_labels_out(labels, first)
@@ -197,12 +203,6 @@ def _erosion(g: Gen):
     return (g.image(g.shape()),), options
 
 
-def _grown(g: Gen):
-    shape = g.shape()
-    labels = g.labels(shape)
-    return (labels, labels, g.mask(shape)), {"distance": g.int(0, 12)}
-
-
 CASES = {
     "edits.replay.apply_edits": Case(_edits, lambda out, nuclei, cells, _: check_labels_out(out[1], cells)),
     "edits.limits.apply_limits": Case(
@@ -235,8 +235,8 @@ CASES = {
     "label.components.limit": Case(
         lambda g: (g.pick((g.int(0, 999), "off")),), lambda out, value: out == limit(value), infinite=True
     ),
-    "label.expand.count_unassigned": Case(_grown, lambda out, *_, **__: min(out) >= 0),
     "label.expand.expand": Case(_growth, _check_grown, fresh_result=True),
+    "label.expand.grow": Case(_growth, _check_growth),
     "label.flood.flood_image": Case(_flood, check_labels_out, fresh_result=True),
     "label.markers.chamfer": Case(lambda g: (g.mask(g.shape()),), shaped(np.float32)),
     "label.markers.depth": Case(lambda g: (g.mask(g.shape()),), shaped(np.float32)),

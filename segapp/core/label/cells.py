@@ -11,7 +11,7 @@ import numpy as np
 from segapp.core.checks import check_counts, check_labels, check_mask, check_same_shape
 from segapp.core.convolve import gauss_blur
 from segapp.core.label.components import SplitParams, label_components, limit
-from segapp.core.label.expand import count_unassigned, expand
+from segapp.core.label.expand import grow
 from segapp.core.label.watershed import watershed
 from segapp.core.params import Params, Variants, knob
 from segapp.core.types import InputError, Tick, Unavailable, no_tick
@@ -175,9 +175,8 @@ def label_cells(
     assert kernels is not None
     if isinstance(params, ExpandCells):
         cap = limit(params.max_area)
-        grown = expand(kernels, distance=params.distance, max_area=cap, mask=region, tick=tick)
-        too_far, too_large = count_unassigned(kernels, grown, region, distance=params.distance)
-        return CellLabels(grown, {"distance": too_far, "area": too_large})
+        grown = grow(kernels, distance=params.distance, max_area=cap, mask=region, tick=tick)
+        return CellLabels(grown.labels, {"distance": grown.too_far, "area": grown.too_large})
     if total_counts is None:
         raise Unavailable(
             "cells.method=watershed needs the counts of total RNA; choose cells.method=expand without them."

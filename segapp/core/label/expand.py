@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
+from segapp.core._bands import by_bands
 from segapp.core.checks import check_labels, check_mask, check_same_shape, frozen
-from segapp.core.label.overlap import contiguous, label_ids
+from segapp.core.label.overlap import contiguous, fits_table, label_ids
 from segapp.core.types import InputError, Tick, no_tick
+
+_OUTSIDE, _QUEUED = np.int32(-1), np.int32(-2)
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """Labels after they have grown, and what of the mask they did not reach.
+
+    Parameters
+    ----------
+    labels : (H, W) int32
+        Labels, 0 is background.
+    too_far : int
+        Pixels of the mask without a label that are farther than the distance from every label there was.
+    too_large : int
+        Pixels of the mask without a label within reach, whose labels had no room left.
+    """
+
+    labels: np.ndarray
+    too_far: int
+    too_large: int
 
 
 def expand(
@@ -58,6 +81,39 @@ def expand(
     >>> expand(np.array([[0, 1, 0, 0, 0, 2, 0]]), distance=2, max_area=2).tolist()
     [[1, 1, 0, 0, 2, 2, 0]]
     """
+    return grow(labels, distance=distance, max_area=max_area, mask=mask, tick=tick).labels
+
+
+def grow(
+    labels: np.ndarray,
+    *,
+    distance: int,
+    max_area: float,
+    mask: np.ndarray | None = None,
+    tick: Tick = no_tick,
+) -> Growth:
+    """Grow labels as `expand` does, and count what of the mask is left without a label, by reason.
+
+    Parameters
+    ----------
+    labels, distance, max_area, mask, tick
+        As for `expand`.
+
+    Returns
+    -------
+    Growth
+
+    Raises
+    ------
+    InputError
+        As `expand`.
+
+    Examples
+    --------
+    >>> grown = grow(np.array([[1, 0, 0, 0, 0]]), distance=3, max_area=2)
+    >>> grown.labels.tolist(), grown.too_far, grown.too_large
+    ([[1, 1, 0, 0, 0]], 1, 2)
+    """
     labels = check_labels(labels, "labels")
     inside = np.ones(labels.shape, bool) if mask is None else check_mask(mask, "mask")
     check_same_shape({"labels": labels, "mask": inside})
@@ -65,158 +121,137 @@ def expand(
         raise InputError(
             f"distance={distance} and max_area={max_area} cannot be used; both are 0 or more, 0 grows nothing."
         )
-    if int(labels.max()) > 4 * labels.size + 1024:
+    if not fits_table(labels):
         # the table of areas is as long as the largest id
         ids = np.concatenate([np.zeros(1, np.int32), label_ids(labels)])
-        return ids[expand(contiguous(labels), distance=distance, max_area=max_area, mask=inside, tick=tick)]
+        found = grow(contiguous(labels), distance=distance, max_area=max_area, mask=inside, tick=tick)
+        return Growth(ids[found.labels], found.too_far, found.too_large)
 
-    grown = labels.copy()
-    area = np.bincount(grown.ravel()).astype(np.int64)
-    cap = grown.size if math.isinf(max_area) else int(max_area)
-    queued = np.zeros(grown.size, bool)
-    front = _first_front(grown, inside)
+    height, width = labels.shape
+    stride = width + 2
+    cap = labels.size if math.isinf(max_area) else int(max_area)
+    # one array says all of a pixel: its label, or 0 where one may come; a rim of one px spares the checks for a border
+    state, free = np.empty((height + 2, stride), np.int32), np.zeros((height + 2, stride), np.bool_)
+    state[[0, -1]] = state[:, [0, -1]] = _OUTSIDE
+    rows = by_bands(lambda first, last: _begin(frozen(labels), frozen(inside), state, free, first, last), labels.shape)
+    front, ids, pixels = (np.concatenate(column) for column in zip(*(row[:3] for row in rows), strict=True))
+    left = n_free = sum(row[3] for row in rows)
+    area = np.bincount(ids, weights=pixels, minlength=1).astype(np.int64)
+    within = front
     for step in range(distance):
         if not len(front):
             break
-        front = _step(grown, inside, np.sort(front), area, cap, queued)
+        front, taken = _step(state.ravel(), np.sort(front), area, cap, stride)
+        left -= taken
         tick(step + 1, distance)
-    return grown
-
-
-def count_unassigned(labels: np.ndarray, grown: np.ndarray, mask: np.ndarray, *, distance: int) -> tuple[int, int]:
-    """Count the mask pixels that `expand` left without a label, by reason.
-
-    Parameters
-    ----------
-    labels, grown : (H, W) integer arrays
-        Labels before and after the growth.
-    mask : (H, W) bool array
-        Where labels could grow.
-    distance : int
-        Number of steps they grew.
-
-    Returns
-    -------
-    too_far, too_large : int
-        Pixels of the mask farther than `distance` steps from every label, and pixels within reach whose labels had
-        no room left.
-
-    Examples
-    --------
-    >>> labels = np.array([[1, 0, 0, 0, 0]])
-    >>> mask = np.ones((1, 5), bool)
-    >>> count_unassigned(labels, expand(labels, distance=3, max_area=2, mask=mask), mask, distance=3)
-    (1, 2)
-    """
-    mask = check_mask(mask, "mask")
-    labels, grown = frozen(check_labels(labels, "labels")), frozen(check_labels(grown, "grown"))
-    check_same_shape({"labels": labels, "grown": grown, "mask": mask})
-    free, too_far = _count_free(labels, grown, frozen(mask), distance)
-    return too_far, free - too_far
+    grown = np.empty(labels.shape, np.int32)
+    by_bands(lambda first, last: _end(state, grown, first, last), labels.shape)
+    too_far = n_free - _count_within(free.ravel(), within, distance, stride) if left else 0
+    return Growth(grown, too_far, left - too_far)
 
 
 def warm() -> None:
     """Compile the kernels on tiny inputs."""
     labels = np.array([[1, 0, 0]], np.int32)
-    count_unassigned(labels, expand(labels, distance=1, max_area=2), labels == 0, distance=1)
+    grow(labels, distance=1, max_area=2)
 
 
 @njit(cache=True, nogil=True)
-def _count_free(labels: np.ndarray, grown: np.ndarray, mask: np.ndarray, distance: int) -> tuple[int, int]:
-    """Count the pixels of the mask without a label, and those of them that no label reaches in `distance` steps."""
+def _begin(
+    labels: np.ndarray, mask: np.ndarray, state: np.ndarray, free: np.ndarray, first: int, last: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Fill rows of `state` and `free`; return the free pixels beside a label, runs of labels, number of free pixels."""
     height, width = labels.shape
-    stride = width + 2  # a rim around the image: no neighbour has to be checked for the border
-    to_go = np.zeros((height + 2) * stride, np.bool_)
-    here, following = np.empty(labels.size, np.int32), np.empty(labels.size, np.int32)
-    free = 0
-    for y in range(height):
+    stride = width + 2
+    front = np.empty((last - first) * width, np.int32)
+    ids, pixels = np.empty_like(front), np.empty_like(front)
+    n, runs, left = 0, 0, 0
+    for y in range(first, last):
+        before = np.int32(0)
         for x in range(width):
-            to_go[(y + 1) * stride + x + 1] = mask[y, x] and labels[y, x] == 0
-            free += mask[y, x] and grown[y, x] == 0
-    if free == 0:
-        return 0, 0
-    n = 0
-    for y in range(height):
-        for x in range(width):
-            i = (y + 1) * stride + x + 1
-            if labels[y, x] > 0 and (to_go[i - 1] or to_go[i + 1] or to_go[i - stride] or to_go[i + stride]):
-                here[n] = i
-                n += 1
-    for _ in range(distance):
-        m = 0
-        for j in range(n):
-            for step in (-stride, -1, 1, stride):
-                i = here[j] + step
-                if to_go[i]:
-                    to_go[i] = False
-                    following[m] = i
-                    m += 1
-        here, following, n = following, here, m
-    too_far = 0
-    for y in range(height):
-        for x in range(width):
-            too_far += to_go[(y + 1) * stride + x + 1] and grown[y, x] == 0
-    return free, too_far
-
-
-@njit(cache=True, nogil=True)
-def _first_front(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    height, width = labels.shape
-    front = np.empty(labels.size, np.int64)
-    n = 0
-    for i in range(height):
-        for j in range(width):
-            if labels[i, j] == 0 and mask[i, j]:
-                beside = (
-                    (i > 0 and labels[i - 1, j] > 0)
-                    or (j > 0 and labels[i, j - 1] > 0)
-                    or (j + 1 < width and labels[i, j + 1] > 0)
-                    or (i + 1 < height and labels[i + 1, j] > 0)
-                )
-                if beside:
-                    front[n] = i * width + j
+            label = labels[y, x]
+            if label > 0:
+                state[y + 1, x + 1] = label
+                if label != before:
+                    ids[runs], pixels[runs] = label, 0
+                    runs += 1
+                pixels[runs - 1] += 1
+            elif mask[y, x]:
+                state[y + 1, x + 1] = 0
+                free[y + 1, x + 1] = True
+                left += 1
+                if (
+                    (y > 0 and labels[y - 1, x] > 0)
+                    or (x > 0 and labels[y, x - 1] > 0)
+                    or (x + 1 < width and labels[y, x + 1] > 0)
+                    or (y + 1 < height and labels[y + 1, x] > 0)
+                ):
+                    front[n] = (y + 1) * stride + x + 1
                     n += 1
-    return front[:n].copy()
+            else:
+                state[y + 1, x + 1] = _OUTSIDE
+            before = label
+    return front[:n].copy(), ids[:runs].copy(), pixels[:runs].copy(), left
 
 
 @njit(cache=True, nogil=True)
 def _step(
-    labels: np.ndarray, mask: np.ndarray, front: np.ndarray, area: np.ndarray, cap: int, queued: np.ndarray
-) -> np.ndarray:
-    height, width = labels.shape
+    state: np.ndarray, front: np.ndarray, area: np.ndarray, cap: int, stride: int
+) -> tuple[np.ndarray, int]:
+    """Give the pixels of the front their labels; return the pixels of the next front, and how many took a label."""
     chosen = np.zeros(len(front), np.int32)
+    around = (-stride, -1, 1, stride)
     for n in range(len(front)):
-        i, j = front[n] // width, front[n] % width
         best = np.int32(0)
-        for side in range(4):
-            y = i + (-1, 0, 0, 1)[side]
-            x = j + (0, -1, 1, 0)[side]
-            if 0 <= y < height and 0 <= x < width:
-                label = labels[y, x]
-                if label > 0 and area[label] < cap and (best == 0 or label < best):
-                    best = label
+        for step in around:
+            label = state[front[n] + step]
+            if label > 0 and area[label] < cap and (best == 0 or label < best):
+                best = label
         if best > 0:
             chosen[n] = best
             area[best] += 1
     # written after all have chosen: a label grows one px a step
+    taken = 0
     for n in range(len(front)):
-        if chosen[n] > 0:
-            labels[front[n] // width, front[n] % width] = chosen[n]
-    following = np.empty(4 * len(front), np.int64)
+        state[front[n]] = chosen[n]
+        taken += chosen[n] > 0
+    following = np.empty(3 * taken, np.int32)
     m = 0
     for n in range(len(front)):
         if chosen[n] == 0 or area[chosen[n]] >= cap:
             continue
-        i, j = front[n] // width, front[n] % width
-        for side in range(4):
-            y = i + (-1, 0, 0, 1)[side]
-            x = j + (0, -1, 1, 0)[side]
-            if 0 <= y < height and 0 <= x < width and labels[y, x] == 0 and mask[y, x]:
-                pixel = y * width + x
-                if not queued[pixel]:
-                    queued[pixel] = True
-                    following[m] = pixel
+        for step in around:
+            i = front[n] + step
+            if state[i] == 0:
+                state[i] = _QUEUED
+                following[m] = i
+                m += 1
+    return following[:m], taken
+
+
+@njit(cache=True, nogil=True)
+def _end(state: np.ndarray, grown: np.ndarray, first: int, last: int) -> None:
+    for y in range(first, last):
+        for x in range(grown.shape[1]):
+            grown[y, x] = max(state[y + 1, x + 1], np.int32(0))
+
+
+@njit(cache=True, nogil=True)
+def _count_within(free: np.ndarray, front: np.ndarray, distance: int, stride: int) -> int:
+    """Count the free pixels that labels without a limit reach in `distance` steps; `front` is what one step reaches."""
+    for i in front:
+        free[i] = False
+    here = front
+    n = 0
+    for _ in range(distance):
+        n += len(here)
+        following = np.empty(3 * len(here), np.int32)
+        m = 0
+        for j in here:
+            for step in (-stride, -1, 1, stride):
+                if free[j + step]:
+                    free[j + step] = False
+                    following[m] = j + step
                     m += 1
-    for n in range(m):
-        queued[following[n]] = False
-    return following[:m].copy()
+        here = following[:m]
+    return n

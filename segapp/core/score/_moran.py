@@ -10,6 +10,9 @@ from segapp.core._stencil import mirror_101, weigh_row
 STRIP = 512
 """Columns that are scored together."""
 
+BLOCK = 8, 64
+"""Rows and columns of a block that is scored or left out as a whole when the largest score is looked for."""
+
 
 @njit(cache=True, nogil=True)
 def _blur_row(
@@ -55,6 +58,7 @@ def powers_of(
     near: float,
     rows: tuple[int, int],
     columns: tuple[int, int],
+    extremes: np.ndarray,
 ) -> tuple[float, float, float, float]:
     """Return the sums of the first to fourth powers of the deviations from a value in some rows and columns.
 
@@ -70,6 +74,8 @@ def powers_of(
         The value.
     rows, columns : (int, int)
         First and the one after the last.
+    extremes : (2, rows, blocks) float64
+        Where the lowest and the highest deviation of each row of each block is written.
     """
     left, right = columns
     line, room = np.empty(right - left), np.empty(right - left + 2 * weights.size)
@@ -77,9 +83,20 @@ def powers_of(
     for y in range(rows[0], rows[1]):
         _blur_row(source, y, left, right, weights, room, line)
         _centre(line, None if bins is None else bins[y, left:right], near)
+        for j in range(extremes.shape[2]):
+            part = line[j * BLOCK[1] : (j + 1) * BLOCK[1]]
+            extremes[0, y - rows[0], j], extremes[1, y - rows[0], j] = _extremes(part)
         a, b, c, d = _row_powers(line)
         s1, s2, s3, s4 = s1 + a, s2 + b, s3 + c, s4 + d
     return s1, s2, s3, s4
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
+def _extremes(line: np.ndarray) -> tuple[float, float]:
+    lowest, highest = line[0], line[0]
+    for x in range(line.size):
+        lowest, highest = min(lowest, line[x]), max(highest, line[x])
+    return lowest, highest
 
 
 @njit(cache=True, nogil=True)
@@ -186,3 +203,37 @@ def _largest(line: np.ndarray) -> float:
     for x in range(line.size):
         largest = max(largest, line[x])
     return largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def largest_in_blocks(
+    source: np.ndarray,
+    line_weights: np.ndarray,
+    bins: np.ndarray | None,
+    weights: np.ndarray,
+    numbers: tuple[float, float, float, float],
+    by_lag: bool,
+    blocks: np.ndarray,
+    bounds: np.ndarray,
+) -> tuple[float, int]:
+    """Return the largest score of blocks, the most promising first, and how many were looked at.
+
+    Parameters
+    ----------
+    source, line_weights, bins, weights, numbers, by_lag
+        As for `score_band`.
+    blocks : (N, 4) int64
+        First row and the one after the last, first column and the one after the last.
+    bounds : (N,) float64
+        No score of the block is above it, in descending order: the first that is below what was found ends the search.
+    """
+    largest = -np.inf
+    for n in range(len(blocks)):
+        if largest >= bounds[n]:
+            return largest, n
+        top, bottom, left, right = blocks[n]
+        found = score_band(
+            source, line_weights, bins, weights, numbers, by_lag, 1.0, None, (top, bottom), (left, right)
+        )
+        largest = max(largest, found)
+    return largest, len(blocks)

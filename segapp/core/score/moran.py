@@ -12,11 +12,14 @@ from segapp.core._bands import by_bands
 from segapp.core.checks import frozen
 from segapp.core.convolve import circle_kernel, gauss_blur_by_bin
 from segapp.core.params import knob
-from segapp.core.score._moran import powers_of, score_band
+from segapp.core.score._moran import BLOCK, largest_in_blocks, powers_of, score_band
 from segapp.core.score.gauss import ScoreParams
 
 WHOLE = slice(None), slice(None)
 """All of an image, where a part can be asked for."""
+
+_FEW = 16
+"""One of so many blocks may be scored one by one, which is slower, in the search for the largest score."""
 
 
 class MoranParams(ScoreParams):
@@ -112,8 +115,9 @@ def fit_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams) 
         mean, variance, expected and deviation of I under no autocorrelation, and largest statistic; floats.
     """
     blurred = _blurred(counts, bins, params.k)
-    statistics = statistics_of(_moments(blurred, WHOLE), params)
-    return {**statistics, "largest": _score(blurred, params, statistics, WHOLE, 1.0, None)}
+    survey = _survey(blurred, WHOLE)
+    statistics = statistics_of(survey.moments, params)
+    return {**statistics, "largest": _largest(blurred, params, statistics, WHOLE, survey)}
 
 
 def moments_of(
@@ -128,7 +132,7 @@ def moments_of(
     inside : pair of slices
         The part.
     """
-    return _moments(_blurred(counts, bins, params.k), inside)
+    return _survey(_blurred(counts, bins, params.k), inside).moments
 
 
 def largest_of(
@@ -149,7 +153,10 @@ def largest_of(
     inside : pair of slices
         The part.
     """
-    return _score(_blurred(counts, bins, params.k), params, statistics, inside, 1.0, None)
+    blurred, r = _blurred(counts, bins, params.k), params.moran_k // 2
+    first, last, left, right = _extent(inside, counts.shape)
+    around = slice(max(first - r, 0), last + r), slice(max(left - r, 0), right + r)
+    return _largest(blurred, params, statistics, inside, _survey(blurred, around))
 
 
 def statistics_of(moments: Moments, params: MoranParams) -> dict[str, Any]:
@@ -229,31 +236,90 @@ def _blurred(counts: np.ndarray, bins: np.ndarray | None, k: int) -> _Blurred:
     return _Blurred(frozen(counts), cv2.getGaussianKernel(k, 0).ravel()[k // 2 :].copy(), None)
 
 
-def _moments(blurred: _Blurred, inside: tuple[slice, slice]) -> Moments:
+@dataclass(frozen=True)
+class _Survey:
+    """Moments of a part of the blurred counts, and how far they go from `near` in each row of each block of it."""
+
+    moments: Moments
+    near: float
+    extremes: np.ndarray
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def _survey(blurred: _Blurred, inside: tuple[slice, slice]) -> _Survey:
     source, bins = blurred.source, blurred.bins
     first, last, left, right = _extent(inside, source.shape)
     n = (last - first) * (right - left) if bins is None else int(np.count_nonzero(bins[inside]))
+    extremes = np.zeros((2, last - first, -(-(right - left) // BLOCK[1])))
     if not n:
-        return Moments(0, 0.0, 0.0, 0.0, 0.0)
+        return _Survey(Moments(0, 0.0, 0.0, 0.0, 0.0), 0.0, extremes, (first, last), (left, right))
     # powers are summed around a value near the mean, so that nothing is lost to rounding
-    near = float(source[inside].sum(dtype=np.float64)) / n
+    near = _sum(source[inside]) / n
 
     def powers(top: int, bottom: int) -> tuple[float, ...]:
         sums: tuple[float, ...] = powers_of(
-            source, blurred.line, bins, near, (first + top, first + bottom), (left, right)
+            source, blurred.line, bins, near, (first + top, first + bottom), (left, right), extremes[:, top:bottom]
         )
         return sums
 
     bands = by_bands(powers, (last - first, right - left), blurred.line.size)
     s1, s2, s3, s4 = (sum(column) for column in zip(*bands, strict=True))
     d = s1 / n
-    return Moments(
+    moments = Moments(
         n,
         near + d,
         max(s2 - n * d**2, 0.0),
         s3 - 3 * d * s2 + 2 * n * d**3,
         max(s4 - 4 * d * s3 + 6 * d**2 * s2 - 3 * n * d**4, 0.0),
     )
+    return _Survey(moments, near, extremes, (first, last), (left, right))
+
+
+def _sum(image: np.ndarray) -> float:
+    if image.dtype.kind == "f":
+        return float(image.sum(dtype=np.float64))
+    # whole numbers add up to the same in any order
+    return float(sum(by_bands(lambda top, bottom: int(image[top:bottom].sum(dtype=np.uint64)), image.shape)))
+
+
+def _largest(
+    blurred: _Blurred, params: MoranParams, statistics: Any, inside: tuple[slice, slice], survey: _Survey
+) -> float:
+    """Return the largest score before it is scaled: blocks that cannot hold it are not scored.
+
+    A neighbourhood's weighted sum is at most its largest deviation times the sum of the weights.
+    """
+    if statistics["deviation"] <= 0:
+        return 0.0  # no pixel stands out
+    from scipy.ndimage import maximum_filter, minimum_filter  # late: the program starts sooner
+
+    r, total = params.moran_k // 2, float(moran_kernel(params.moran_k).sum())
+    starts = np.arange(0, survey.extremes.shape[1], BLOCK[0])
+    size = [2 * -(-r // side) + 1 for side in BLOCK]
+    low = minimum_filter(np.minimum.reduceat(survey.extremes[0], starts, axis=0), size)
+    high = maximum_filter(np.maximum.reduceat(survey.extremes[1], starts, axis=0), size)
+    # outside the bins a deviation is 0; a bound allows for the rounding of what it bounds
+    low, high = (np.stack([side + (survey.near - statistics["mean"]), 0 * side]) for side in (low, high))
+    farthest = np.maximum(-low.min(axis=0), high.max(axis=0))
+    by_lag = params.moran_statistic == "lag"
+    bounds = high.max(axis=0) * total if by_lag else farthest**2 * total / statistics["variance"]
+    bounds += 1e-9 * (farthest if by_lag else bounds) * total
+
+    order = np.argsort(-bounds, axis=None, kind="stable")[: bounds.size // _FEW]
+    i, j = np.unravel_index(order, bounds.shape)
+    first, last, left, right = _extent(inside, blurred.source.shape)
+    blocks = np.stack([survey.rows[0] + i * BLOCK[0], survey.columns[0] + j * BLOCK[1]], axis=1)
+    ends = np.minimum(blocks + BLOCK, [last, right])
+    blocks = np.maximum(blocks, [first, left])
+    some = (blocks < ends).all(axis=1)
+    corners = np.stack([blocks[:, 0], ends[:, 0], blocks[:, 1], ends[:, 1]], axis=1)[some]
+    numbers, weights = _numbers(params, statistics), _weights(params)
+    largest, seen = largest_in_blocks(
+        blurred.source, blurred.line, blurred.bins, weights, numbers, by_lag, corners, bounds.ravel()[order][some]
+    )
+    # where many blocks are alike, or no score is above 0, all are scored
+    return largest if seen < len(corners) and largest > 0 else _score(blurred, params, statistics, inside, 1.0, None)
 
 
 def _score(
@@ -265,27 +331,33 @@ def _score(
     scores: np.ndarray | None,
 ) -> float:
     """Write the scores over `scale` unless `scores` is None, and return the largest before scaling."""
-    from scipy.special import ndtri  # late: the program starts sooner
-
-    if statistics["deviation"] <= 0:
-        return 0.0  # no pixel stands out
-    r = params.moran_k // 2
-    reach = float(-ndtri(params.moran_p_threshold / 2)) * statistics["deviation"]
-    band = statistics["expected"] - reach, statistics["expected"] + reach
-    weights = np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])
-    by_lag, mean, variance = params.moran_statistic == "lag", statistics["mean"], statistics["variance"]
+    weights, numbers = _weights(params), _numbers(params, statistics)
+    by_lag = params.moran_statistic == "lag"
     first, last, left, right = _extent(inside, blurred.source.shape)
 
     def score(top: int, bottom: int) -> float:
         rows, columns = (first + top, first + bottom), (left, right)
-        numbers = mean, variance, *band
         return float(
             score_band(
                 blurred.source, blurred.line, blurred.bins, weights, numbers, by_lag, scale, scores, rows, columns
             )
         )
 
-    return max(by_bands(score, (last - first, right - left), r + blurred.line.size))
+    return max(by_bands(score, (last - first, right - left), params.moran_k // 2 + blurred.line.size))
+
+
+def _weights(params: MoranParams) -> np.ndarray:
+    """Return the weights of the neighbours from the middle to the lower right corner."""
+    r = params.moran_k // 2
+    return np.ascontiguousarray(moran_kernel(params.moran_k)[r:, r:])
+
+
+def _numbers(params: MoranParams, statistics: Any) -> tuple[float, float, float, float]:
+    """Return mean, variance, and the ends of the band of I that is no more than chance."""
+    from scipy.special import ndtri  # late: the program starts sooner
+
+    reach = float(-ndtri(params.moran_p_threshold / 2)) * statistics["deviation"]
+    return statistics["mean"], statistics["variance"], statistics["expected"] - reach, statistics["expected"] + reach
 
 
 def _extent(inside: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
