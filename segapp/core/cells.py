@@ -10,12 +10,11 @@ from numba import njit
 from scipy import sparse
 
 from segapp.core.checks import check_image, check_labels, check_same_shape
-from segapp.core.label.overlap import label_ids
+from segapp.core.label.overlap import contiguous, label_ids
 from segapp.core.records import sort_order
 from segapp.core.types import Grid, InputError, Tick, Transcripts, no_tick
 
 _ROWS = 1 << 20
-_SPARE_IDS = 1 << 20
 _INT32_MAX = np.iinfo(np.int32).max
 
 
@@ -293,16 +292,8 @@ def mean_in_cells(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _dense(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels renumbered 1 ... N in the order of their ids, and those ids."""
     ids = label_ids(labels)
-    highest = int(ids[-1]) if len(ids) else 0
-    if len(ids) == highest:
-        return labels, ids
-    if highest > labels.size + _SPARE_IDS:
-        # A table as long as the highest id would be larger than the image.
-        place = np.searchsorted(ids, labels, side="right")
-        return (place * (labels > 0)).astype(np.int32), ids
-    table = np.zeros(highest + 1, dtype=np.int32)
-    table[ids] = np.arange(1, len(ids) + 1, dtype=np.int32)
-    return table[labels], ids
+    dense = labels if len(ids) == labels.max() else contiguous(labels)
+    return dense, ids
 
 
 @njit(cache=True, nogil=True)

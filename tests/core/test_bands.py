@@ -10,8 +10,10 @@ import pytest
 from segapp.core import _bands, score
 from segapp.core._bands import bands, by_bands, threads
 from segapp.core.convolve import circle_sum, circle_sum_by_bin, gauss_blur_by_bin
+from segapp.core.label import _tree
 from segapp.core.label._meeting import meet
 from segapp.core.label.augment import augment, union
+from segapp.core.label.components import SplitParams, label_components
 from segapp.core.quality import compare_labels
 from segapp.core.score import lookup
 from segapp.core.score.propagation import propagate
@@ -28,6 +30,7 @@ def use(monkeypatch):
     monkeypatch.setattr(_bands, "_here", threading.local())
     monkeypatch.setattr(_bands, "_ONE_BAND", 2**14)
     monkeypatch.setattr(_bands, "_BAND", 2**13)
+    monkeypatch.setattr(_tree, "_TURN", 2**10)
     _bands._pool.cache_clear()
 
     def allow(n):
@@ -68,6 +71,13 @@ def _beliefs(k, square):
     return [beliefs]
 
 
+def _components(seeded):
+    seeds = _labels(60, 5) if seeded else None
+    found = label_components(circle_sum(_counts(), 9) > 12, **SplitParams(area_threshold=200).options(), seeds=seeds)
+    assert (found.labels > 0).any()
+    return [found.labels, repr((found.unassigned_distance, found.unassigned_area))]
+
+
 def _looked_up():
     counts, (ids, ranks) = _counts(), lookup.bin_ranks(_bins())
     table = np.linspace(0, 1, 9, dtype=np.float32)
@@ -91,6 +101,8 @@ KERNELS = {
     "beliefs of 24 neighbours": lambda: _beliefs(5, True),
     "EM+BP": lambda: _scored("EM+BP", True),
     "augment": lambda: [*augment(_labels(20, 11), _labels(33, 20)), *union(_labels(20, 11), _labels(33, 20))],
+    "components": lambda: _components(False),
+    "components with seeds": lambda: _components(True),
     "overlaps": lambda: list(vars(meet(_labels(20, 11), _labels(33, 20))).values()),
     "comparison": lambda: [repr(compare_labels(_labels(20, 11), _labels(22, 14)))],
 }

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numba import njit
 
+from segapp.core._bands import by_bands
 from segapp.core.align._sample import span
 
 SMOOTH = (5, 5)
@@ -67,9 +68,7 @@ class Ecc:
         for _ in range(MOST_STEPS):
             how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             moved, along_x, along_y = (cv2.warpAffine(plane, at, (width, height), flags=how) for plane in self.planes)
-            sums = np.zeros((height, N_SUMS))
-            _row_sums(self.fixed, moved, along_x, along_y, at, self.shape, sums)
-            step, rho = _step(sums, middle[1], chosen)
+            step, rho = _step(self._sums(moved, along_x, along_y, at), middle[1], chosen)
             if step is None or not abs(rho) <= 1.0 + 1e-6:
                 return None
             if abs(rho - before) < gain:
@@ -82,6 +81,16 @@ class Ecc:
             if (np.abs(linear) @ middle + np.abs(change[4:])).max() < STILL:
                 return at
         return at
+
+    def _sums(self, moved: np.ndarray, along_x: np.ndarray, along_y: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        sums = np.zeros((len(moved), N_SUMS))
+
+        def add(first: int, last: int) -> None:
+            r = slice(first, last)
+            _row_sums(self.fixed[r], moved[r], along_x[r], along_y[r], sums[r], first, matrix, self.shape)
+
+        by_bands(add, (len(moved), 4 * moved.shape[1]))  # four planes: more work a pixel than most loops make of it
+        return sums
 
 
 N_SUMS = 27
@@ -128,14 +137,16 @@ def _row_sums(
     moved: np.ndarray,
     along_x: np.ndarray,
     along_y: np.ndarray,
+    sums: np.ndarray,
+    top: int,
     matrix: np.ndarray,
     shape: tuple[int, int],
-    sums: np.ndarray,
 ) -> None:
+    """Write the sums of some rows; the first is row `top` of the frame."""
     height, width = fixed.shape
     x = (np.arange(width) - (width - 1) / 2).astype(np.float32)
     for row in range(height):
-        first, last = span(matrix, row, width, shape, 0.0)
+        first, last = span(matrix, top + row, width, shape, 0.0)
         if first >= last:
             continue
         f, m = fixed[row, first:last], moved[row, first:last]

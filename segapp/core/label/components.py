@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from segapp.core._bands import by_bands
-from segapp.core.checks import check_labels, check_mask, check_odd, check_same_shape, frozen
+from segapp.core.checks import check_labels, check_mask, check_odd, check_same_shape
 from segapp.core.label._tree import small_nodes
 from segapp.core.label.expand import grow
 from segapp.core.params import Params, knob

@@ -195,9 +195,7 @@ def _begin(
 
 
 @njit(cache=True, nogil=True)
-def _step(
-    state: np.ndarray, front: np.ndarray, area: np.ndarray, cap: int, stride: int
-) -> tuple[np.ndarray, int]:
+def _step(state: np.ndarray, front: np.ndarray, area: np.ndarray, cap: int, stride: int) -> tuple[np.ndarray, int]:
     """Give the pixels of the front their labels; return the pixels of the next front, and how many took a label."""
     chosen = np.zeros(len(front), np.int32)
     around = (-stride, -1, 1, stride)
