@@ -222,12 +222,12 @@ def erode_to_cores(mask: np.ndarray, *, k: int, min_area: int, n_iter: int, tick
     Notes
     -----
     The number of erosions that each pixel survives is an image, and the pieces are the nodes of its component tree.
-    One pass over the pixels from the highest level down, with a union-find forest, gives every node its area, so
-    the cost does not depend on the number of components or erosions.
+    Each component is flooded from one pixel on, the deepest pixel beside those visited always next, which gives every
+    node its area: the cost does not depend on the number of erosions.
 
     References
     ----------
-    Najman and Couprie, "Building the component tree in quasi-linear time", IEEE Trans. Image Processing 15, 2006.
+    Nistér and Stewénius, "Linear time maximally stable extremal regions", European Conference on Computer Vision, 2008.
 
     Examples
     --------
