@@ -21,7 +21,7 @@ from segapp.io.masks import read_labels, write_labels
 SAMPLES: Mapping[str, str] = MappingProxyType(
     {
         "tissue": "Simulated tissue: stain, RNA and full truth",
-        "stereoseq": "Stereo-seq chip SS200000135TL_D1, 150 x 150 um of mouse tissue: real RNA, no stain",
+        "stereoseq": "Stereo-seq chip SS200000135TL_D1, 150 x 150 µm of mouse tissue: real RNA, no stain",
         "mosta": "Mouse brain, semi-synthetic: real ssDNA stain (MOSTA), simulated RNA",
     }
 )
@@ -154,7 +154,7 @@ def _tissue(size: int | None, seed: int | None) -> Sample:
         transcripts=found.transcripts,
         stain=_stain_file(found.stain),
         truth={"nuclei": found.nuclei, "cells": found.cells, "density": found.density},
-        note=f"Simulated at 0.5 um/px. The stain is displaced by ({dx:+d}, {dy:+d}) px (x, y) against the RNA; "
+        note=f"Simulated at 0.5 µm/px. The stain is displaced by ({dx:+d}, {dy:+d}) px (x, y) against the RNA; "
         "the truth lies in the frame of the RNA.",
         stain_shift=found.stain_shift,
     )
@@ -174,7 +174,7 @@ def _stereoseq(size: int | None, seed: int | None) -> Sample:
         title=SAMPLES["stereoseq"],
         transcripts=transcripts,
         stain=None,
-        note="Real Stereo-seq at 0.5 um/px, without a stain and without truth. From the tests of spateo-release "
+        note="Real Stereo-seq at 0.5 µm/px, without a stain and without truth. From the tests of spateo-release "
         "(BSD 2-Clause).",
     )
 
