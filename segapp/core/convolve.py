@@ -16,8 +16,8 @@ from segapp.core.checks import check_counts, check_image, check_labels, check_od
 from segapp.core.device import device
 from segapp.core.types import InputError
 
-_ALL_PIXELS_TO = 5
-"""Diameter to which adding every pixel of the circle is faster than running sums."""
+_SMALL = 3, 5
+"""Diameters for which adding every pixel of the circle is faster than running sums."""
 
 _UINT8_MAX = 2**8 - 1
 _UINT16_MAX = 2**16 - 1
@@ -243,7 +243,7 @@ def _circle_sum(counts: np.ndarray, k: int, dtype: type) -> np.ndarray:
 def _sum_rows(counts: np.ndarray, k: int, half: np.ndarray, most: int, total: np.ndarray) -> None:
     """Write the sums over a circle, none of which is above `most`."""
     source, width = frozen(counts), counts.shape[1]
-    small = k <= _ALL_PIXELS_TO and most <= _UINT16_MAX
+    small = k in _SMALL and most <= _UINT16_MAX
     # the processor adds twice as many numbers of half the bits at once
     narrow = np.uint8 if small and most <= _UINT8_MAX else np.uint16
     wide = narrow if most <= _UINT16_MAX else np.uint32 if most <= _UINT32_MAX else np.uint64

@@ -46,6 +46,24 @@ def test_cores_equal_the_definition(mask, k, min_area, n_iter):
     assert (found == cores_by_definition(mask, k, min_area, n_iter)).all()
 
 
+@pytest.mark.parametrize("k", [3, 5, 7])
+@pytest.mark.parametrize("min_area", [0, 20, 80])
+def test_cores_of_large_ragged_components_equal_the_definition(k, min_area):
+    for seed in range(6):
+        noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(150, 170)), 3)
+        mask = noise > np.quantile(noise, 0.4)
+        found = erode_to_cores(mask, k=k, min_area=min_area, n_iter=-1)
+        assert (found == cores_by_definition(mask, k, min_area, -1)).all()
+
+
+def test_two_peaks_beside_one_pixel_are_two_cores():
+    mask = np.ones((5, 14), bool)
+    mask[[0, 2, 3, 3], [4, 1, 2, 7]] = False
+    found = erode_to_cores(mask, k=3, min_area=0, n_iter=-1)
+    assert found[4, 4:6].all()
+    assert (found == cores_by_definition(mask, 3, 0, -1)).all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(masks, st.integers(0, 40), st.integers(1, 9), st.integers(0, 30), st.integers(0, 5))
 def test_labels_stay_inside_the_mask_and_no_component_is_lost(mask, area_threshold, k, min_area, distance):

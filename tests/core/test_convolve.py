@@ -47,6 +47,13 @@ def test_sums_never_wrap(dtype: type) -> None:
     assert (circle_sum_by_bin(counts, np.ones((20, 20), np.uint8), 5) == 255 * 13).all()
 
 
+def test_a_circle_of_one_pixel_is_the_count_in_every_bin() -> None:
+    counts = np.random.default_rng(0).integers(0, 9, (40, 50)).astype(np.uint32)
+    bins = np.random.default_rng(1).integers(0, 3, counts.shape)
+    assert np.array_equal(circle_sum_by_bin(counts, bins, 1), np.where(bins > 0, counts, 0))
+    assert np.array_equal(circle_sum(counts, 1), counts)
+
+
 def test_sums_above_65535_in_one_pixel_are_exact() -> None:
     counts = np.full((8, 8), 70_001, np.uint32)
     counts[3, 3] = 300_000_000

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from segapp.core.label import overlap
 from segapp.core.label.expand import expand, grow
 from segapp.core.types import Cancelled, InputError
 
@@ -85,6 +86,13 @@ def test_a_cross_grows_to_a_diamond():
 def test_huge_ids_do_not_need_huge_tables():
     labels = np.array([[0, 2**31 - 1, 0, 7]])
     assert expand(labels, distance=1, max_area=2).tolist() == [[2**31 - 1, 2**31 - 1, 7, 7]]
+
+
+def test_more_labels_than_a_table_is_meant_for_are_grown(monkeypatch):
+    monkeypatch.setattr(overlap, "LONGEST_TABLE", 8)
+    labels = np.zeros((3, 60), np.int32)
+    labels[1, ::2] = 5 * np.arange(1, 31)
+    assert (expand(labels, distance=9, max_area=math.inf) > 0).all()
 
 
 def test_unassigned_is_counted_by_reason():

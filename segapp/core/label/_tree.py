@@ -32,10 +32,14 @@ def small_nodes(depth: np.ndarray, starts: np.ndarray, areas: np.ndarray, min_ar
 
     Notes
     -----
-    A component is flooded from one of its pixels: of all pixels beside those visited, the deepest comes next. The nodes
-    that are open are a stack, and what was visited since one was opened is its inside. Each pixel is looked around
-    once, and near to the one before it, which the cache of a processor likes. Components do not touch: they are flooded
-    side by side on threads.
+    A component is flooded from one of its pixels: a pixel waits until all that is deeper beside it is done, so that of
+    all that wait the deepest comes next. The nodes that are open are a stack, and what was visited since one was
+    opened is its inside. A pixel lies near to the one before it, which the cache of a processor likes. Components do
+    not touch: they are flooded side by side on threads.
+
+    References
+    ----------
+    Nistér and Stewénius, "Linear time maximally stable extremal regions", European Conference on Computer Vision, 2008.
     """
     # a rim of one px: no neighbour has to be checked for the border
     levels = np.zeros((depth.shape[0] + 2, depth.shape[1] + 2), np.int32)
@@ -77,8 +81,7 @@ def _flood(
 ) -> None:
     """Visit all pixels of some components of `room` px, which turns their levels negative; mark those to keep.
 
-    Pixels that wait are one chain a level, `first` and `following`: what comes to it last leaves it first. A pixel that
-    was looked around, and waits for something deeper beside it, is there with its number negative.
+    Pixels that wait are one chain a level, `first` and `following`: what comes to it last leaves it first.
     """
     first = np.zeros(top + 1, np.int32)
     visited, node_of = np.empty(room, np.int32), np.empty(room, np.int32)
@@ -93,24 +96,25 @@ def _flood(
         first[now], following[start] = start, 0
         last = -1
         while now > 0:
-            entry = first[now]
-            i = abs(entry)
+            i = first[now]
             first[now] = following[i]
-            if entry > 0:
-                deepest = now
-                for step in around:
-                    j = i + step
-                    there = levels[j]
-                    if there > 0:
-                        levels[j] = -there
-                        following[j] = first[there]
-                        first[there] = j
-                        deepest = max(deepest, there)
-                if deepest > now:
-                    following[i] = first[now]
-                    first[now] = -i
-                    now = deepest
-                    continue
+            deeper = now
+            for step in around:
+                j = i + step
+                there = levels[j]
+                if there > 0:
+                    levels[j] = -there
+                    following[j] = first[there]
+                    first[there] = j
+                    if there > now:
+                        deeper = there
+                        break
+            if deeper > now:
+                # its other neighbours come when all within reach of this one is done: they may be another node's
+                following[i] = first[now]
+                first[now] = i
+                now = deeper
+                continue
             if last < 0 or level[last] < now:
                 last += 1
                 level[last], node[last], begin[last], leaf[last] = now, nodes, n, True

@@ -192,6 +192,7 @@ def label_components(
         pieces = cv2.connectedComponents(cores.view(np.uint8), connectivity=8)[1]
         before = int(first - 1 + whole.sum())
         by_bands(lambda top, end: _add_pieces(pieces[top:end].ravel(), before, labels[top:end].ravel()), mask.shape)
+    tick(3, 4)
     grown = grow(labels, distance=distance, max_area=max_area, mask=mask)
     tick(4, 4)
     return Components(grown.labels, grown.too_far, grown.too_large)

@@ -121,8 +121,8 @@ def grow(
         raise InputError(
             f"distance={distance} and max_area={max_area} cannot be used; both are 0 or more, 0 grows nothing."
         )
-    if not fits_table(labels):
-        # the table of areas is as long as the largest id
+    if int(labels.max()) > labels.size and not fits_table(labels):
+        # the table of areas is as long as the largest id; there are no more ids than pixels
         ids = np.concatenate([np.zeros(1, np.int32), label_ids(labels)])
         found = grow(contiguous(labels), distance=distance, max_area=max_area, mask=inside, tick=tick)
         return Growth(ids[found.labels], found.too_far, found.too_large)
@@ -242,6 +242,8 @@ def _count_within(free: np.ndarray, front: np.ndarray, distance: int, stride: in
     here = front
     n = 0
     for _ in range(distance):
+        if len(here) == 0:
+            break
         n += len(here)
         following = np.empty(3 * len(here), np.int32)
         m = 0

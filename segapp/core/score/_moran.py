@@ -13,6 +13,9 @@ STRIP = 512
 BLOCK = 8, 64
 """Rows and columns of a block that is scored or left out as a whole when the largest score is looked for."""
 
+TRIAL = 16
+"""Blocks after which it shows whether the search for the largest score will end."""
+
 
 @njit(cache=True, nogil=True)
 def _blur_row(
@@ -74,7 +77,7 @@ def powers_of(
         The value.
     rows, columns : (int, int)
         First and the one after the last.
-    extremes : (2, rows, blocks) float64
+    extremes : (rows, 2, blocks) float64
         Where the lowest and the highest deviation of each row of each block is written.
     """
     left, right = columns
@@ -85,7 +88,7 @@ def powers_of(
         _centre(line, None if bins is None else bins[y, left:right], near)
         for j in range(extremes.shape[2]):
             part = line[j * BLOCK[1] : (j + 1) * BLOCK[1]]
-            extremes[0, y - rows[0], j], extremes[1, y - rows[0], j] = _extremes(part)
+            extremes[y - rows[0], 0, j], extremes[y - rows[0], 1, j] = _extremes(part)
         a, b, c, d = _row_powers(line)
         s1, s2, s3, s4 = s1 + a, s2 + b, s3 + c, s4 + d
     return s1, s2, s3, s4
@@ -216,7 +219,7 @@ def largest_in_blocks(
     blocks: np.ndarray,
     bounds: np.ndarray,
 ) -> tuple[float, int]:
-    """Return the largest score of blocks, the most promising first, and how many were looked at.
+    """Return the largest score of blocks, the most promising first, and how many were looked at; giving up is all.
 
     Parameters
     ----------
@@ -226,11 +229,14 @@ def largest_in_blocks(
         First row and the one after the last, first column and the one after the last.
     bounds : (N,) float64
         No score of the block is above it, in descending order: the first that is below what was found ends the search.
+        It is given up where the most promising blocks do not promise that.
     """
     largest = -np.inf
     for n in range(len(blocks)):
         if largest >= bounds[n]:
             return largest, n
+        if n == TRIAL and largest < bounds[-1]:
+            break
         top, bottom, left, right = blocks[n]
         found = score_band(
             source, line_weights, bins, weights, numbers, by_lag, 1.0, None, (top, bottom), (left, right)

@@ -251,7 +251,7 @@ def _survey(blurred: _Blurred, inside: tuple[slice, slice]) -> _Survey:
     source, bins = blurred.source, blurred.bins
     first, last, left, right = _extent(inside, source.shape)
     n = (last - first) * (right - left) if bins is None else int(np.count_nonzero(bins[inside]))
-    extremes = np.zeros((2, last - first, -(-(right - left) // BLOCK[1])))
+    extremes = np.zeros((last - first, 2, -(-(right - left) // BLOCK[1])))
     if not n:
         return _Survey(Moments(0, 0.0, 0.0, 0.0, 0.0), 0.0, extremes, (first, last), (left, right))
     # powers are summed around a value near the mean, so that nothing is lost to rounding
@@ -259,7 +259,7 @@ def _survey(blurred: _Blurred, inside: tuple[slice, slice]) -> _Survey:
 
     def powers(top: int, bottom: int) -> tuple[float, ...]:
         sums: tuple[float, ...] = powers_of(
-            source, blurred.line, bins, near, (first + top, first + bottom), (left, right), extremes[:, top:bottom]
+            source, blurred.line, bins, near, (first + top, first + bottom), (left, right), extremes[top:bottom]
         )
         return sums
 
@@ -295,10 +295,10 @@ def _largest(
     from scipy.ndimage import maximum_filter, minimum_filter  # late: the program starts sooner
 
     r, total = params.moran_k // 2, float(moran_kernel(params.moran_k).sum())
-    starts = np.arange(0, survey.extremes.shape[1], BLOCK[0])
+    starts = np.arange(0, len(survey.extremes), BLOCK[0])
     size = [2 * -(-r // side) + 1 for side in BLOCK]
-    low = minimum_filter(np.minimum.reduceat(survey.extremes[0], starts, axis=0), size)
-    high = maximum_filter(np.maximum.reduceat(survey.extremes[1], starts, axis=0), size)
+    low = minimum_filter(np.minimum.reduceat(survey.extremes[:, 0], starts, axis=0), size)
+    high = maximum_filter(np.maximum.reduceat(survey.extremes[:, 1], starts, axis=0), size)
     # outside the bins a deviation is 0; a bound allows for the rounding of what it bounds
     low, high = (np.stack([side + (survey.near - statistics["mean"]), 0 * side]) for side in (low, high))
     farthest = np.maximum(-low.min(axis=0), high.max(axis=0))
@@ -306,7 +306,9 @@ def _largest(
     bounds = high.max(axis=0) * total if by_lag else farthest**2 * total / statistics["variance"]
     bounds += 1e-9 * (farthest if by_lag else bounds) * total
 
-    order = np.argsort(-bounds, axis=None, kind="stable")[: bounds.size // _FEW]
+    # the more a block sees beyond itself, the fewer are worth it
+    few = bounds.size // (_FEW * (1 + 2 * r // BLOCK[1]))
+    order = np.argsort(-bounds, axis=None, kind="stable")[:few]
     i, j = np.unravel_index(order, bounds.shape)
     first, last, left, right = _extent(inside, blurred.source.shape)
     blocks = np.stack([survey.rows[0] + i * BLOCK[0], survey.columns[0] + j * BLOCK[1]], axis=1)
