@@ -12,7 +12,7 @@ from segapp.core._bands import by_bands
 from segapp.core.checks import frozen
 from segapp.core.convolve import circle_kernel, gauss_blur_by_bin
 from segapp.core.params import knob
-from segapp.core.score._moran import BLOCK, largest_in_blocks, powers_of, score_band
+from segapp.core.score._moran import BLOCK, TRIAL, largest_in_blocks, powers_of, score_band
 from segapp.core.score.gauss import ScoreParams
 
 WHOLE = slice(None), slice(None)
@@ -286,28 +286,14 @@ def _sum(image: np.ndarray) -> float:
 def _largest(
     blurred: _Blurred, params: MoranParams, statistics: Any, inside: tuple[slice, slice], survey: _Survey
 ) -> float:
-    """Return the largest score before it is scaled: blocks that cannot hold it are not scored.
-
-    A neighbourhood's weighted sum is at most its largest deviation times the sum of the weights.
-    """
+    """Return the largest score before it is scaled: blocks that cannot hold it are not scored."""
     if statistics["deviation"] <= 0:
         return 0.0  # no pixel stands out
-    from scipy.ndimage import maximum_filter, minimum_filter  # late: the program starts sooner
-
-    r, total = params.moran_k // 2, float(moran_kernel(params.moran_k).sum())
-    starts = np.arange(0, len(survey.extremes), BLOCK[0])
-    size = [2 * -(-r // side) + 1 for side in BLOCK]
-    low = minimum_filter(np.minimum.reduceat(survey.extremes[:, 0], starts, axis=0), size)
-    high = maximum_filter(np.maximum.reduceat(survey.extremes[:, 1], starts, axis=0), size)
-    # outside the bins a deviation is 0; a bound allows for the rounding of what it bounds
-    low, high = (np.stack([side + (survey.near - statistics["mean"]), 0 * side]) for side in (low, high))
-    farthest = np.maximum(-low.min(axis=0), high.max(axis=0))
-    by_lag = params.moran_statistic == "lag"
-    bounds = high.max(axis=0) * total if by_lag else farthest**2 * total / statistics["variance"]
-    bounds += 1e-9 * (farthest if by_lag else bounds) * total
-
     # the more a block sees beyond itself, the fewer are worth it
-    few = bounds.size // (_FEW * (1 + 2 * r // BLOCK[1]))
+    few = survey.extremes[:, 0].size // (BLOCK[0] * _FEW * (1 + params.moran_k // BLOCK[1]))
+    if few < 2 * TRIAL:
+        return _score(blurred, params, statistics, inside, 1.0, None)
+    bounds = _bounds(params, statistics, survey)
     order = np.argsort(-bounds, axis=None, kind="stable")[:few]
     i, j = np.unravel_index(order, bounds.shape)
     first, last, left, right = _extent(inside, blurred.source.shape)
@@ -316,12 +302,34 @@ def _largest(
     blocks = np.maximum(blocks, [first, left])
     some = (blocks < ends).all(axis=1)
     corners = np.stack([blocks[:, 0], ends[:, 0], blocks[:, 1], ends[:, 1]], axis=1)[some]
-    numbers, weights = _numbers(params, statistics), _weights(params)
+    numbers, weights, by_lag = _numbers(params, statistics), _weights(params), params.moran_statistic == "lag"
     largest, seen = largest_in_blocks(
         blurred.source, blurred.line, blurred.bins, weights, numbers, by_lag, corners, bounds.ravel()[order][some]
     )
     # where many blocks are alike, or no score is above 0, all are scored
     return largest if seen < len(corners) and largest > 0 else _score(blurred, params, statistics, inside, 1.0, None)
+
+
+def _bounds(params: MoranParams, statistics: Any, survey: _Survey) -> np.ndarray:
+    """Return what no score of each block is above.
+
+    A neighbourhood's weighted sum is at most its largest deviation times the sum of the weights.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter  # late: the program starts sooner
+
+    r, total = params.moran_k // 2, float(moran_kernel(params.moran_k).sum())
+    starts = np.arange(0, len(survey.extremes), BLOCK[0])
+    size = [2 * -(-r // side) + 1 for side in BLOCK]
+    low = minimum_filter(np.minimum.reduceat(survey.extremes[:, 0], starts, axis=0), size)
+    high = maximum_filter(np.maximum.reduceat(survey.extremes[:, 1], starts, axis=0), size)
+    # outside the bins a deviation is 0
+    low, high = (np.stack([side + (survey.near - statistics["mean"]), 0 * side]) for side in (low, high))
+    highest, lowest = high.max(axis=0), low.min(axis=0)
+    farthest = np.maximum(highest, -lowest)
+    if params.moran_statistic == "lag":
+        return (highest + 1e-9 * farthest) * total  # a bound allows for the rounding of what it bounds
+    bounds: np.ndarray = farthest**2 * (total * (1 + 1e-9) / statistics["variance"])
+    return bounds
 
 
 def _score(
