@@ -216,8 +216,14 @@ def score_moran(counts: np.ndarray, bins: np.ndarray | None, params: MoranParams
 def warm() -> None:
     """Compile the kernels, or load them from the cache."""
     counts, bins = np.eye(5, dtype=np.uint32), np.ones((5, 5), np.int32)
+    params, numbers = MoranParams(), (0.0, 1.0, 0.0, 0.0)
     for where in (None, bins):
-        score_moran(counts, where, MoranParams(), fit_moran(counts, where, MoranParams()))
+        score_moran(counts, where, params, fit_moran(counts, where, params))
+        # small images are not searched
+        blurred, nowhere = _blurred(counts, where, params.k), np.zeros((0, 4), np.int64)
+        largest_in_blocks(
+            blurred.source, blurred.line, blurred.bins, _weights(params), numbers, True, nowhere, np.zeros(0)
+        )
 
 
 @dataclass(frozen=True)

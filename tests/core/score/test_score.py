@@ -123,6 +123,16 @@ def test_the_largest_moran_score_is_that_of_all_pixels(monkeypatch, statistic, k
     assert any(searched) or p == 0.0
 
 
+@pytest.mark.parametrize("binned", [False, True])
+def test_warm_compiles_what_moran_needs_for_a_large_section(binned):
+    moran.warm()
+    kernels = (moran.largest_in_blocks, moran.powers_of, moran.score_band)
+    before = [len(kernel.signatures) for kernel in kernels]
+    counts, _ = cells(600, 600)
+    score(counts, "moran", bins=np.ones(counts.shape, np.int32) if binned else None)
+    assert [len(kernel.signatures) for kernel in kernels] == before
+
+
 def test_a_background_below_the_mean_has_a_low_lag_but_not_a_low_local_i():
     counts = np.zeros((60, 60), np.uint32)
     counts[:30] = 9
