@@ -131,8 +131,7 @@ def straightened(inputs: Any, ours: Results, reference: Results) -> str:
     """Correlate each straightened stain with the stain before it was bent."""
     found = [float(np.corrcoef(inputs["stain"].ravel(), a["stain"].ravel())[0, 1]) for a in (ours, reference)]
     bent = float(np.corrcoef(inputs["stain"].ravel(), inputs["bent"].ravel())[0, 1])
-    epochs = f"; the reference had {int(reference['epochs'])} of its 100 epochs" if "epochs" in reference else ""
-    return f"correlation with the straight stain {found[0]:.3f} and {found[1]:.3f}, of the bent one {bent:.3f}{epochs}"
+    return f"correlation with the straight stain {found[0]:.3f} and {found[1]:.3f}, of the bent one {bent:.3f}"
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

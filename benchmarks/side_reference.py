@@ -32,8 +32,8 @@ config.n_threads = 1  # its worker processes cannot be started otherwise
 ROUNDS = 50
 """As on the other side."""
 
-EPOCHS, PIXELS = 100, 1024**2
-"""Epochs of its own default; on more pixels a tenth of them, as all take many minutes there."""
+EPOCHS = 100
+"""Epochs of its own default."""
 
 Call = Callable[[], dict[str, Any]]
 
@@ -225,11 +225,9 @@ def affine(inputs: Any) -> Call:
 def spline(inputs: Any) -> Call:
     rna = inputs["unspliced"].astype(np.float64)
 
-    epochs = EPOCHS if rna.size <= PIXELS else EPOCHS // 10
-
     def call() -> dict[str, Any]:
         adata = _adata(rna.shape, stain=inputs["bent"].astype(np.float64), unspliced=rna)
-        align.refine_alignment(adata, mode="non-rigid", n_epochs=epochs, transform_layers="stain")
-        return {"stain": adata.layers["stain"], "epochs": np.array(epochs)}
+        align.refine_alignment(adata, mode="non-rigid", n_epochs=EPOCHS, transform_layers="stain")
+        return {"stain": adata.layers["stain"]}
 
     return call
