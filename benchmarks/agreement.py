@@ -68,10 +68,14 @@ def partition(truth: str = "") -> Callable[[Any, Results, Results], str]:
         if same_partition(a, b):
             text = "same partition"
         else:
-            text = f"{compare_labels(b, a).f1:.1%} of labels match (IoU > 0.5)"
+            found = compare_labels(b, a)
+            text = (
+                f"{found.f1:.1%} of labels match (IoU > 0.5), AP@0.5 {found.ap[0.5]:.3f}, adjusted Rand index "
+                f"{_adjusted_rand(a, b):.3f}"
+            )
         if truth:
             values = [compare_labels(inputs[truth], labels).ap[0.5] for labels in (a, b)]
-            text += "; AP@0.5 {:.3f} and {:.3f}".format(*values)
+            text += "; AP@0.5 to the truth {:.3f} and {:.3f}".format(*values)
         return text
 
     return compared
@@ -139,16 +143,13 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:
-    _, a = np.unique(a, return_inverse=True)
-    _, b = np.unique(b, return_inverse=True)
-    table = np.bincount(a.ravel() * (int(b.max()) + 1) + b.ravel(), minlength=(int(a.max()) + 1) * (int(b.max()) + 1))
-    table = table.reshape(int(a.max()) + 1, -1).astype(np.float64)
-
-    def pairs(counts: np.ndarray) -> float:
+    def pairs(values: np.ndarray) -> float:
+        counts = np.unique(values, return_counts=True)[1].astype(np.float64)
         return float(np.sum(counts * (counts - 1) / 2))
 
-    together, rows, columns = pairs(table), pairs(table.sum(1)), pairs(table.sum(0))
-    expected = rows * columns / pairs(np.array([table.sum()]))
+    a, b = a.ravel().astype(np.int64), b.ravel().astype(np.int64)
+    together, rows, columns = pairs(a * (int(b.max()) + 1) + b), pairs(a), pairs(b)
+    expected = rows * columns / (a.size * (a.size - 1) / 2)
     largest = (rows + columns) / 2
     return 1.0 if largest == expected else (together - expected) / (largest - expected)
 

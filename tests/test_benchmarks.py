@@ -70,6 +70,23 @@ def test_partitions_are_compared_whatever_their_numbers(bench):
     assert not bench.agreement.same_partition(a, np.array([[1, 7, 7, 3]]))
 
 
+def test_partitions_that_differ_are_said_to_agree_as_far_as_they_do(bench):
+    truth = np.zeros((8, 8), int)
+    truth[1:4, 1:7] = 4
+    truth[5:7, 1:4] = 9
+    labels = np.roll(truth, 1, axis=1)
+    said = bench.agreement.partition("cells")({"cells": truth}, {"labels": labels}, {"labels": truth})
+    one, two = np.triu_indices(truth.size, 1)  # the definition: pairs of pixels that are together in both, over chance
+    together = [a.ravel()[one] == a.ravel()[two] for a in (truth, labels)]
+    shares = [both.mean() for both in together]
+    index = ((together[0] & together[1]).mean() - np.prod(shares)) / (np.mean(shares) - np.prod(shares))
+    assert 0 < index < 1
+    assert said == (
+        f"50.0% of labels match (IoU > 0.5), AP@0.5 0.333, adjusted Rand index {index:.3f}; "
+        "AP@0.5 to the truth 0.333 and 1.000"
+    )
+
+
 def test_sizes_and_stages_measured_apart_are_put_together(bench, tmp_path):
     figures = {"seconds": 1.0, "runs": 5, "peak": 2**20}
     slow = figures | {"seconds": 3.0, "runs": 0}

@@ -148,7 +148,7 @@ def print_summary(result: Result) -> None:
     share = found["umis_assigned"] / found["n_umis"] if found["n_umis"] else 0.0
     frame = result.session.get("frame")
     print(f"{found['n_cells']:,} cells (preset {found['preset']})")
-    print(f"median area {found['median_area_px']:,.0f} px ({frame.um2(found['median_area_px']):,.1f} um²)")
+    print(f"median area {found['median_area_px']:,.0f} px ({frame.um2(found['median_area_px']):,.1f} µm²)")
     print(f"median UMIs a cell {found['median_umis']:,.0f}")
     print(f"{found['umis_assigned']:,} of {found['n_umis']:,} UMIs in cells ({share:.1%})")
     card = found["scorecard"]

@@ -175,7 +175,7 @@ def resampling(
     >>> bins = Transcripts(at, at, at, {"total": np.ones(2, np.uint32)}, tuple("abcde"))
     >>> fine = StainFile(np.zeros((40, 40), np.uint8), name="dapi.tif", um_per_px=0.25)
     >>> resampling(fine, bins, 2.0, StainParams()).text
-    'The stain dapi.tif of 0.25 um/px was averaged 8:1 onto pixels of 2 um.'
+    'The stain dapi.tif of 0.25 µm/px was averaged 8:1 onto pixels of 2 µm.'
     """
     shape = upright(stain_file, params)
     if params.um_per_px == "auto" and params.orientation == "keep" and params.origin == "zero":
@@ -351,7 +351,7 @@ def _check_cover(stain_file: StainFile, grid: Grid, transcripts: Transcripts, pa
     cause = _likely_cause(grid, transcripts, params)
     if grid.shape != shape and _covers(Grid(*_origin(transcripts, params.origin), *shape), bbox):
         cause = "it fits with its pixels as they are: try stain.um_per_px=off"
-    resampled = "" if grid.shape == shape else f" in pixels of {grid.um_per_px:.4g} um"
+    resampled = "" if grid.shape == shape else f" in pixels of {grid.um_per_px:.4g} µm"
     raise InputError(
         f"{stain_file.name} {problem}; it is {grid.height} x {grid.width} px (rows x columns){resampled} from "
         f"({grid.x0}, {grid.y0}), the transcripts span {height} x {width} px, x {x_min}-{x_max}, y {y_min}-{y_max}; "

@@ -79,7 +79,7 @@ def by_size(name: str, shape: tuple[int, int], um: float, um_per_px: float, star
     return Resampling(
         (ratio, 0.0, 0.0, 0.0, ratio, 0.0),
         Grid(*start, height, width, um_per_px),
-        f"The stain {name} of {um:.4g} um/px was {how} onto pixels of {um_per_px:.4g} um.",
+        f"The stain {name} of {um:.4g} µm/px was {how} onto pixels of {um_per_px:.4g} µm.",
     )
 
 
@@ -121,7 +121,7 @@ def by_place(stain: StainFile, shape: tuple[int, int], transcripts: Transcripts,
             along = " and ".join(f"{side:.3g}" for side in dict.fromkeys(round(side, 3) for side in found.sides))
             turn = math.degrees(math.atan2(d, a))
             text = (
-                f"The stain {stain.name} was brought onto pixels of {um_per_px:.4g} um as the file of the counts "
+                f"The stain {stain.name} was brought onto pixels of {um_per_px:.4g} µm as the file of the counts "
                 f"places them in it: averaged {along}:1, turned by {turn:.1f} degrees"
                 + (", mirrored" if a * e - b * d < 0 else "")
                 + "."

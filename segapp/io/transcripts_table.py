@@ -100,7 +100,7 @@ def read_transcripts_table(path: str | Path, tick: Tick = no_tick, *, um_per_px:
     References
     ----------
     .. [1] 10x Genomics, "Xenium output files: transcripts"; Vizgen, "MERSCOPE: detected transcripts"; Bruker, "CosMx
-       SMI: transcript file" (their positions are in px of 0.12028 um).
+       SMI: transcript file" (their positions are in px of 0.12028 µm).
 
     Examples
     --------

@@ -34,7 +34,7 @@ class Preset:
 
 
 MAX_CELL = 1200
-"""Largest area that growth gives a cell, in px: 300 um² at 0.5 um/px. The functions' own default, 400 px, is smaller
+"""Largest area that growth gives a cell, in px: 300 µm² at 0.5 µm/px. The functions' own default, 400 px, is smaller
 than many a cell; users of Stereo-seq set 400 to 1,200."""
 
 BELIEFS: dict[str, Any] = {"bp_evidence": 0.25, "bp_p": 0.75, "bp_q": 0.25}

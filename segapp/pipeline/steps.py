@@ -36,8 +36,8 @@ def place_stain(
         note(cautions.BRIGHT[params.invert])
     if stain_file is not None and um > WIDE_UM:
         note(
-            f"At {um:g} um a nucleus is a few pixels wide: outlines are coarse, and kernels and areas, which are in "
-            "px, want far smaller numbers than at 0.5 um."
+            f"At {um:g} µm a nucleus is a few pixels wide: outlines are coarse, and kernels and areas, which are in "
+            "px, want far smaller numbers than at 0.5 µm."
         )
     return placed
 
@@ -49,7 +49,7 @@ def count_rna(
     grid = dataclasses.replace(extent, um_per_px=rna.pixel_size(transcripts, params))
     if grid.um_per_px > WIDE_UM:
         note(
-            f"A pixel is {grid.um_per_px:g} um wide and may hold several cells: RNA alone tells cells apart only where "
+            f"A pixel is {grid.um_per_px:g} µm wide and may hold several cells: RNA alone tells cells apart only where "
             "pixels are far smaller than a cell; use a stain, or a finer binning."
         )
     for sentence in rna.cautions(transcripts, params):

@@ -245,7 +245,7 @@ def test_a_stain_of_finer_pixels_gives_the_same_cells(tissue, finished, tmp_path
     recipe, gem = finished / "recipe.json", tissue / "tissue.gem.gz"
     said = fine_stain(tissue, tmp_path / "said.ome.tif", PhysicalSizeX=0.25, PhysicalSizeXUnit="µm")
     assert run("run", "--gem", gem, "--stain", said, "--recipe", recipe, "--out", tmp_path / "a") == 0
-    assert "said.ome.tif of 0.25 um/px was averaged 2:1 onto pixels of 0.5 um" in capsys.readouterr().out
+    assert "said.ome.tif of 0.25 µm/px was averaged 2:1 onto pixels of 0.5 µm" in capsys.readouterr().out
     plain = fine_stain(tissue, tmp_path / "plain.tif")
     words = ["run", "--gem", gem, "--stain", plain, "--recipe", recipe]
     assert run(*words, "--out", tmp_path / "b") == 2
@@ -265,7 +265,7 @@ def test_convert_brings_a_finer_stain_onto_the_counts(tissue, tmp_path, capsys):
     assert "--stain-um-per-px is wide" in capsys.readouterr().err
     assert not (tmp_path / "chip").exists()
     assert run(*words, "0.25", "--out", tmp_path / "chip") == 0
-    assert "plain.tif of 0.25 um/px was averaged 2:1" in capsys.readouterr().err
+    assert "plain.tif of 0.25 µm/px was averaged 2:1" in capsys.readouterr().err
     chip = segapp.io.chip.Chip.open(tmp_path / "chip")
     assert chip.stain["shape"] == [256, 256]
     # a recipe that was tuned with the number goes on with the chip; another number has to be converted for

@@ -84,7 +84,7 @@ def test_off_and_sizes_that_are_the_same_leave_the_pixels_alone():
 
 def test_metadata_that_cannot_be_right_names_the_way_out():
     file = StainFile(the_l(), name="a.tif", um_per_px=0.25)
-    with pytest.raises(InputError, match=r"2 x 3 px .* of 2 um .*try stain.um_per_px=off$"):
+    with pytest.raises(InputError, match=r"2 x 3 px .* of 2 µm .*try stain.um_per_px=off$"):
         frame.place_stain(file, transcripts_over(20, 12), 2.0, StainParams())
 
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
 
 
 def store(path, *, points=("transcripts",), tables=(), images=("morphology",), um=0.2125, shapes=True):
-    """A section: points in um, an image in px, squares of 8 um; everything meets in "global" px."""
+    """A section: points in µm, an image in px, squares of 8 µm; everything meets in "global" px."""
     import geopandas as gpd
     import shapely
     import spatialdata as sd

@@ -192,7 +192,7 @@ def test_molecules_of_every_maker_are_counted_in_pixels(tmp_path, maker, suffix)
         path.write_bytes(gzip.compress(text) if suffix == ".csv.gz" else text)
     found = read_transcripts(path)
     assert found.genes == ("Actb", "Malat1") and found.header["FileFormat"] == maker
-    # two molecules at 10.2 and 10.4 um share the pixel of 0.5 um at 20; poor ones and controls are left out
+    # two molecules at 10.2 and 10.4 µm share the pixel of 0.5 µm at 20; poor ones and controls are left out
     assert found.x.tolist() == [6, 20] and found.y.tolist() == [0, 9]
     assert found.counts["total"].tolist() == [1, 2] and pixel_size(found, RnaParams()) == 0.5
     wide = read_transcripts(path, um_per_px=2.0)
@@ -238,7 +238,7 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
 
 @pytest.mark.parametrize("copy", ["morphology.tif", "tissue_hires_image.png"])
 def test_the_image_of_visium_hd_is_brought_onto_its_squares(tmp_path, copy):
-    """Squares of 2 um over an image of 0.25 um a px, mirrored as arrays are that count rows from below."""
+    """Squares of 2 µm over an image of 0.25 µm a px, mirrored as arrays are that count rows from below."""
     column, row = (values.ravel() for values in np.meshgrid(np.arange(300, 320), np.arange(40, 52)))
     barcodes = [f"s_002um_{r:05d}_{c:05d}-1" for r, c in zip(row, column, strict=True)]
     with h5py.File(tmp_path / "filtered_feature_bc_matrix.h5", "w") as file:

@@ -63,7 +63,7 @@ class Tissue:
 
 
 def tissue(size: int = 1024, seed: int = 0, *, shift: tuple[int, int] = (4, -6)) -> Tissue:
-    """Simulate a Stereo-seq section at 0.5 um/px whose nuclei, cells and regions are known.
+    """Simulate a Stereo-seq section at 0.5 µm/px whose nuclei, cells and regions are known.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def tissue(size: int = 1024, seed: int = 0, *, shift: tuple[int, int] = (4, -6))
 
     Notes
     -----
-    Layers of sparse, medium and dense tissue hold nuclei 7 to 9 um across, alone and in touching clusters, of five
+    Layers of sparse, medium and dense tissue hold nuclei 7 to 9 µm across, alone and in touching clusters, of five
     cell types; cytoplasm grows around them, rough and lopsided, up to the neighbour. Each cell has its own amount of
     RNA, drawn from the profile of its type over more than 200 genes; nuclear genes (Malat1, Neat1, ...) and unspliced
     molecules lie mostly in the nucleus. Molecules diffuse, some stray far, and the chip's registration lines catch

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """How hard the tissue is. Lengths are in px of 0.5 um; rows of tables are regions (outside, sparse, medium, dense).
+    """How hard the tissue is. Lengths are in px of 0.5 µm; rows of tables are regions (outside, sparse, medium, dense).
 
     The values make the public reference score as it does on comparable simulations; a change changes every figure that
     was ever measured on `tissue`, so a digest test guards them.

@@ -259,7 +259,7 @@ def test_a_stain_of_finer_pixels_is_averaged_onto_those_of_the_counts(tmp_path, 
     tifffile.imwrite(path, image, metadata={"axes": axes, "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"})
     chip = convert_chip(tmp_path / "a.gem", tmp_path / "chip", stain=path)
     assert chip.stain["shape"][-2:] == [1300, 1500]
-    assert chip.stain["resampled"] == "The stain a.ome.tif of 0.25 um/px was averaged 2:1 onto pixels of 0.5 um."
+    assert chip.stain["resampled"] == "The stain a.ome.tif of 0.25 µm/px was averaged 2:1 onto pixels of 0.5 µm."
     found = chip.stain_image(Grid(0, 0, 1300, 1500))
     np.testing.assert_array_equal(found if channels == 1 else found[0], plain)
     if channels == 2:
