@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from agreement import adjusted_rand
 
 from segapp.core.quality import compare_labels
 from segapp.core.score import apply_score, fit_score, mask_scores
@@ -95,17 +96,6 @@ TASKS = (
         "density_ari",
     ),
 )
-
-
-def adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:
-    """Agreement of two partitions of the same pixels, 0 by chance and 1 when they are the same."""
-    a, b = (np.unique(labels, return_inverse=True)[1].ravel() for labels in (a, b))
-    table = np.bincount(a * (b.max() + 1) + b, minlength=(a.max() + 1) * (b.max() + 1)).reshape(a.max() + 1, -1)
-    both, rows, columns, n = (
-        (m.astype(float) * (m - 1.0) / 2).sum() for m in (table, table.sum(1), table.sum(0), table.sum())
-    )
-    chance = rows * columns / n
-    return float((both - chance) / ((rows + columns) / 2 - chance))
 
 
 def pixel_f1(truth: np.ndarray, found: np.ndarray) -> float:

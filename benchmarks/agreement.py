@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import digamma
 from scipy.stats import nbinom
 
+from segapp.core.comparison import segmentation_statistics
 from segapp.core.quality import compare_labels
 
 Results = dict[str, np.ndarray]
@@ -71,7 +72,7 @@ def partition(truth: str = "") -> Callable[[Any, Results, Results], str]:
             found = compare_labels(b, a)
             text = (
                 f"{found.f1:.1%} of labels match (IoU > 0.5), AP@0.5 {found.ap[0.5]:.3f}, adjusted Rand index "
-                f"{_adjusted_rand(a, b):.3f}"
+                f"{adjusted_rand(a, b):.3f}"
             )
         if truth:
             values = [compare_labels(inputs[truth], labels).ap[0.5] for labels in (a, b)]
@@ -115,7 +116,7 @@ def precisions(inputs: Any, ours: Results, reference: Results) -> str:
 def regions(inputs: Any, ours: Results, reference: Results) -> str:
     """Compare two images of density bins by how well each separates the true regions."""
     a, b, truth = ours["bins"], reference["bins"], inputs["density"]
-    values = [_adjusted_rand(truth, bins) for bins in (a, b)]
+    values = [adjusted_rand(truth, bins) for bins in (a, b)]
     text = "adjusted Rand index to the truth {:.3f} and {:.3f}".format(*values)
     return f"{text}; {len(np.unique(a))} and {len(np.unique(b))} bins"
 
@@ -142,16 +143,10 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sum(a & b) / max(1, np.sum(a | b)))
 
 
-def _adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:
-    def pairs(values: np.ndarray) -> float:
-        counts = np.unique(values, return_counts=True)[1].astype(np.float64)
-        return float(np.sum(counts * (counts - 1) / 2))
-
-    a, b = a.ravel().astype(np.int64), b.ravel().astype(np.int64)
-    together, rows, columns = pairs(a * (int(b.max()) + 1) + b), pairs(a), pairs(b)
-    expected = rows * columns / (a.size * (a.size - 1) / 2)
-    largest = (rows + columns) / 2
-    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+def adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:
+    """Agreement of two partitions of the same pixels, 0 by chance and 1 when they are the same."""
+    # one more each: background is a part as any other
+    return segmentation_statistics(a + 1, b + 1, counts=None, taus=())["Adjusted rand score"]
 
 
 def parameters(inputs: Any, ours: Results, reference: Results) -> str:
