@@ -5,53 +5,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage, signal, stats
 
 from segapp.core.params import default_params, knobs
-from segapp.core.score import (
-    CELL_SCORE,
-    METHODS,
-    NUCLEI_SCORE,
-    ScoreMaskParams,
-    apply_score,
-    fit_score,
-    mask_scores,
-    moran,
-)
-from segapp.core.score._by_count import circle_sums
-from segapp.core.score._moran import largest_in_blocks
+from segapp.core.score import CELL_SCORE, METHODS, NUCLEI_SCORE, ScoreMaskParams, apply_score, fit_score
 from segapp.core.score.mixture import histogram_weights
-from segapp.core.score.model import Mixture, to_vector
-from segapp.core.score.moran import MoranParams, fit_moran, largest_of, moran_kernel
-from segapp.core.score.support import must_borrow
+from segapp.core.score.model import to_vector
 from segapp.core.score.vi import fit_vi, mixture_elbo
 from segapp.core.types import InputError, ScoreInfo
+from tests.core.score.scored import ALL, assert_sane, cells, params, score
 
-ALL = METHODS.names()
 DTYPES = [np.uint8, np.uint16, np.uint32, np.int32, np.int64, np.float32, np.float64]
-
-
-def cells(height=64, width=64, seed=0, dark=0.05, bright=1.0):
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    truth = (y % 24 - 12) ** 2 + (x % 24 - 12) ** 2 < 64
-    return rng.poisson(np.where(truth, bright, dark)).astype(np.uint32), truth
-
-
-def params(method, **changes):
-    return METHODS.option(method)(**changes)
-
-
-def score(counts, method="EM+BP", bins=None, certain=None, **changes):
-    chosen = params(method, **changes)
-    return apply_score(counts, bins, certain, chosen, fit_score(counts, bins, chosen))
-
-
-def assert_sane(scores, shape):
-    assert scores.shape == shape
-    assert scores.dtype == np.float32
-    assert np.isfinite(scores).all()
-    assert scores.max() <= 1.0001
 
 
 # what each method is
@@ -70,78 +33,6 @@ def test_gauss_is_the_blur_scaled():
     blurred = cv2.GaussianBlur(counts.astype(float), (5, 5), 0)
     expected = (blurred - blurred.min()) / (blurred.max() - blurred.min())
     np.testing.assert_allclose(score(counts, "gauss"), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("statistic", ["lag", "I"])
-def test_moran_is_the_textbook_statistic_where_significant(statistic):
-    counts, _ = cells()
-    x = cv2.GaussianBlur(counts.astype(float), (5, 5), 0)
-    n, kernel = x.size, moran_kernel(7)
-    z = x - x.mean()
-    m2, b2 = (z**2).mean(), (z**4).mean() / (z**2).mean() ** 2
-    lag = signal.convolve2d(z, kernel, mode="same", boundary="symm")
-    local = z * lag / m2
-    cross = np.outer(kernel, kernel).sum()
-    variance = (kernel**2).sum() * (n - b2) / (n - 1) + cross * (2 * b2 - n) / ((n - 1) * (n - 2))
-    variance -= kernel.sum() ** 2 / (n - 1) ** 2
-    p = 2 * stats.norm.sf(np.abs(local + kernel.sum() / (n - 1)) / np.sqrt(variance))
-    expected = np.where(p >= 0.05, 0, lag if statistic == "lag" else local)
-    found = score(counts, "moran", moran_statistic=statistic)
-    assert ((found != 0) == (expected != 0)).all()
-    np.testing.assert_allclose(found, expected / expected.max(), atol=1e-6)
-
-
-@pytest.mark.parametrize("statistic", ["lag", "I"])
-@pytest.mark.parametrize("k", [3, 7, 25])
-@pytest.mark.parametrize("p", [0.0, 0.05, 1.0])
-@pytest.mark.parametrize("binned", [False, True])
-def test_the_largest_moran_score_is_that_of_all_pixels(monkeypatch, statistic, k, p, binned):
-    searched = []
-
-    def search(*arguments):
-        largest, seen = largest_in_blocks(*arguments)
-        searched.append(largest > 0 and seen < len(arguments[-1]))
-        return largest, seen
-
-    monkeypatch.setattr(moran, "largest_in_blocks", search)
-    for seed, shape in enumerate([(600, 500), (290, 940), (811, 477), (9, 7), (1, 300), (560, 700)]):
-        rng = np.random.default_rng(seed)
-        smooth = ndimage.gaussian_filter(rng.normal(size=shape), 9)
-        rate = np.exp(min(seed + 1.0, 3.0) * smooth / smooth.std())  # the brighter some places, the sooner it ends
-        counts = rng.poisson(rate).astype(np.uint32)
-        bins = (rng.random(shape) < 0.9).astype(np.int32) if binned else None
-        chosen = MoranParams(moran_statistic=statistic, moran_k=k, moran_p_threshold=p)
-        found = fit_moran(counts, bins, chosen)
-        if found["deviation"] == 0:
-            assert found["largest"] == 0
-            continue
-        blurred = moran._blurred(counts, bins, chosen.k)
-        assert found["largest"] == moran._score(blurred, chosen, found, moran.WHOLE, 1.0, None)
-        part = slice(shape[0] // 4, shape[0]), slice(shape[1] // 5, shape[1] // 5 + 90)
-        assert largest_of(counts, bins, chosen, found, part) == moran._score(blurred, chosen, found, part, 1.0, None)
-    # where nothing is significant nothing is found
-    assert any(searched) or p == 0.0
-
-
-@pytest.mark.parametrize("binned", [False, True])
-def test_warm_compiles_what_moran_needs_for_a_large_section(binned):
-    moran.warm()
-    kernels = (moran.largest_in_blocks, moran.powers_of, moran.score_band)
-    before = [len(kernel.signatures) for kernel in kernels]
-    counts, _ = cells(600, 600)
-    score(counts, "moran", bins=np.ones(counts.shape, np.int32) if binned else None)
-    assert [len(kernel.signatures) for kernel in kernels] == before
-
-
-def test_a_background_below_the_mean_has_a_low_lag_but_not_a_low_local_i():
-    counts = np.zeros((60, 60), np.uint32)
-    counts[:30] = 9
-    counts[::7, ::5] += 1
-    lag, local = (
-        score(counts, "moran", moran_p_threshold=1.0),
-        score(counts, "moran", moran_p_threshold=1.0, moran_statistic="I"),
-    )
-    assert np.median(lag[40:]) < 0 < np.median(local[40:])
 
 
 def test_1_vi_with_gauss_works():
@@ -177,24 +68,6 @@ def test_zero_inflation_goes_through():
 
 
 # behaviour that is easy to get wrong
-
-
-@pytest.mark.parametrize("method", ALL)
-def test_2_bin_0_scores_0(method):
-    counts, _ = cells()
-    bins = np.ones(counts.shape, np.int32)
-    bins[:, 40:] = 2
-    bins[:10] = 0
-    scores = score(counts, method, bins=bins)
-    assert_sane(scores, counts.shape)
-    assert (scores[:10] == 0).all()
-    assert (scores[10:] != 0).any()
-
-
-@pytest.mark.parametrize("method", ALL)
-def test_2_no_bin_at_all_scores_0(method):
-    counts, _ = cells()
-    assert (score(counts, method, bins=np.zeros(counts.shape, np.int32)) == 0).all()
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -237,49 +110,6 @@ def test_3_small_images_and_small_bins_are_fitted():
     assert_sane(score(counts, "EM", bins=bins), counts.shape)
 
 
-def bins_of_a_patch(mean, seed=0):
-    """Tissue with cells, and a patch of noise without any as a density bin of its own."""
-    counts, _ = cells(160, 160, seed=seed, dark=0.1, bright=1.5)
-    patch = np.s_[40:100, 50:130]
-    counts[patch] = np.random.default_rng(seed + 1).poisson(mean, counts[patch].shape)
-    bins = np.ones(counts.shape, np.int32)
-    bins[patch] = 2
-    return counts, bins, bins == 2
-
-
-@pytest.mark.parametrize("method", ["EM+BP", "EM", "VI+BP"])
-@pytest.mark.parametrize("mean", [0.02, 0.1])
-def test_a_bin_of_flat_noise_has_no_occupied_pixel(method, mean):
-    counts, bins, patch = bins_of_a_patch(mean)
-    chosen = params(method)
-    info = fit_score(counts, bins, chosen)
-    assert info.statistics["mixtures"]["2"] is None and info.statistics["mixtures"]["1"] is not None
-    scores = apply_score(counts, bins, None, chosen, info)
-    mask, _ = mask_scores(scores, info, None, ScoreMaskParams())
-    inside = ndimage.binary_erosion(patch, iterations=6)  # cells beside the seam reach in
-    assert not mask[inside].any()
-    assert mask[~patch].mean() > 0.1
-
-
-@pytest.mark.parametrize("method", ["EM+BP", "EM"])
-def test_an_empty_bin_scores_0(method):
-    counts, bins, patch = bins_of_a_patch(0.0)
-    counts[70, 90] = 1  # one stray UMI does not make a cell
-    scores = score(counts, method, bins=bins)
-    inside = ndimage.binary_erosion(patch, iterations=6)
-    assert scores[inside].max() < 0.1
-    assert scores[inside].mean() < 0.01
-
-
-def test_a_bin_whose_components_lie_on_each_other_borrows():
-    apart = Mixture((0.6, 0.4), (3.2, 14.4), (2.5, 8.0))
-    assert must_borrow(Mixture((0.7, 0.3), (1.5, 4.1), (29.0, 1.3)), apart)
-    assert not must_borrow(Mixture((0.9, 0.1), (1.5, 6.9), (20.0, 8.4)), apart)
-    assert must_borrow(Mixture((0.5, 0.5), (0.3, 3.0), (20.0, 8.4)), apart)  # occupied below the field's background
-    # a field that does no better has nothing to lend
-    assert not must_borrow(Mixture((0.7, 0.3), (1.5, 4.1), (29.0, 1.3)), Mixture((0.7, 0.3), (1.5, 3.9), (29.0, 0.9)))
-
-
 def test_a_field_of_flat_noise_scores_0():
     counts = np.random.default_rng(3).poisson(0.3, (120, 130))
     assert score(counts).max() == 0
@@ -292,35 +122,6 @@ def test_4_counts_that_are_no_counts_are_refused(bad):
     counts[2, 2] = bad
     with pytest.raises(InputError, match="counts"):
         fit_score(counts, None, params("EM+BP"))
-
-
-@pytest.mark.parametrize("method", ALL)
-def test_5_a_flat_image_stays_flat_across_a_seam(method):
-    bins = np.ones((40, 40), np.int32)
-    bins[:, 20:] = 2
-    scores = score(np.full((40, 40), 6, np.uint32), method, bins=bins)
-    assert np.ptp(scores) == 0
-
-
-def test_5_gauss_scores_are_scaled_in_every_bin():
-    counts, _ = cells()
-    counts[:, 32:] *= 10
-    bins = np.ones(counts.shape, np.int32)
-    bins[:, 32:] = 2
-    scores = score(counts, "gauss", bins=bins)
-    assert scores[bins == 1].max() == pytest.approx(1)
-    assert scores[bins == 2].max() == pytest.approx(1)
-
-
-def test_each_bin_has_a_mixture_of_its_own():
-    counts, truth = cells(120, 120)
-    dense, _ = cells(120, 120, seed=1, dark=1.2, bright=6)
-    counts[:, 60:] = dense[:, 60:]
-    bins = np.ones(counts.shape, np.int32)
-    bins[:, 60:] = 2
-    flat, binned = score(counts, "EM"), score(counts, "EM", bins=bins)
-    inside = np.s_[:, 64:]
-    assert ((binned[inside] > 0.5) == truth[inside]).mean() > ((flat[inside] > 0.5) == truth[inside]).mean() + 0.02
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -439,12 +240,3 @@ def test_the_sparse_counts_of_a_small_section_are_not_taken_for_noise():
     params = METHODS.option("EM+BP")()
     scores = apply_score(counts, None, None, params, fit_score(counts, None, params))
     assert scores[section.nuclei > 0].mean() > 2 * scores[section.cells == 0].mean() > 0
-
-
-def test_a_sum_scaled_up_at_a_seam_stays_a_count():
-    counts = np.full((4, 4), 2**26, np.uint32)
-    counts[1, 1] = 2**29  # alone in its bin: taken times 13, above the largest count
-    bins = np.ones((4, 4), np.int32)
-    bins[1, 1] = 2
-    sums = circle_sums(counts, bins, 5)
-    assert sums[1, 1] >= 2**32 - 256 and sums[0, 0] == 13 * 2**26
